@@ -1,0 +1,69 @@
+"""The embedded Triton: the server of nvidia-pytriton's wheel with an ONNX Runtime backend in Python."""
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from tidemill_local.errors import StackError
+from tidemill_local.home import ROOT, Home
+from tidemill_local.part import Part, answers_ok
+
+BACKENDS = ROOT / "deploy/triton/backends"
+
+
+def triton(home: Home, http_port: int, grpc_port: int, metrics_port: int, environment: Path, libpython: Path) -> Part:
+    """Triton under explicit model control, serving the home's model repository from `environment`."""
+    packages = next((environment / "lib").glob("python3.*")) / "site-packages"
+    server = packages / "pytriton/tritonserver"
+    folder = home.folder("triton")
+    backends = folder / "backends"
+    region = "tidemill_" + hashlib.sha256(str(home.path).encode()).hexdigest()[:10]
+
+    def prepare() -> None:
+        for leftover in Path("/dev/shm").glob(f"{region}*"):  # noqa: S108
+            leftover.unlink(missing_ok=True)
+        _assemble(server, backends)
+
+    return Part(
+        name="triton",
+        command=(
+            str(server / "bin/tritonserver"),
+            f"--model-repository={home.folder('triton/models')}",
+            f"--backend-directory={backends}",
+            "--model-control-mode=explicit",
+            "--disable-auto-complete-config",
+            f"--backend-config=python,shm-region-prefix-name={region}",
+            "--http-address=127.0.0.1",
+            f"--http-port={http_port}",
+            "--grpc-address=127.0.0.1",
+            f"--grpc-port={grpc_port}",
+            "--metrics-address=127.0.0.1",
+            f"--metrics-port={metrics_port}",
+            "--allow-gpu-metrics=false",
+            "--exit-timeout-secs=5",
+        ),
+        environment={
+            **os.environ,
+            "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+            "LD_LIBRARY_PATH": f"{packages / 'nvidia_pytriton.libs'}{os.pathsep}{libpython}",
+            "OMP_NUM_THREADS": "1",
+        },
+        folder=folder,
+        ports=(http_port, grpc_port, metrics_port),
+        is_ready=lambda: answers_ok(http_port, "/v2/health/ready"),
+        prepare=prepare,
+    )
+
+
+def _assemble(server: Path, backends: Path) -> None:
+    """Put the python backend, its stub for this Python and our backends side by side."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = server / "python_backend_stubs" / version / "triton_python_backend_stub"
+    if not stub.exists():
+        raise StackError(f"Triton has no stub for Python {version}.", "Use Python 3.11, 3.12 or 3.13.")
+    shutil.rmtree(backends, ignore_errors=True)
+    shutil.copytree(server / "backends/python", backends / "python")
+    shutil.copy(stub, backends / "python")
+    shutil.copytree(BACKENDS, backends, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,0 +1,292 @@
+"""The pipeline file: one declarative, versioned YAML file that says everything about one model's loop.
+
+`load_pipeline` reads it and refuses a mistake with its line, its field and the cure. The JSON Schema for editors is
+published at `docs/pipeline.schema.json`.
+"""
+
+import hashlib
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from tidemill_contracts.durations import format_duration, parse_duration
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Lower case letters, digits, - and _.")]
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration, json_schema_input_type=str),
+    PlainSerializer(format_duration, return_type=str),
+    Field(description="A number and a unit: 30s, 15m, 6h, 7d."),
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Strict(BaseModel):
+    """A part of the file: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RecordField(Strict):
+    """Type and limits of one field of a source's records."""
+
+    type: Literal["float", "int", "category", "bool", "timestamp"]
+    required: bool = True
+    min: float | None = Field(default=None, description="Smallest value allowed.")
+    max: float | None = Field(default=None, description="Largest value allowed.")
+    categories: tuple[str, ...] | None = Field(default=None, description="The only values allowed; absent: any text.")
+
+    @model_validator(mode="after")
+    def limits_fit_the_type(self) -> Self:
+        if self.categories is not None and self.type != "category":
+            raise ValueError(f"categories are for type category, not {self.type}; remove them or change the type")
+        if (self.min is not None or self.max is not None) and self.type not in ("float", "int"):
+            raise ValueError(f"min and max are for type float or int, not {self.type}; remove them or change the type")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}; swap them")
+        return self
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.type in ("float", "int", "bool")
+
+
+class Source(Strict):
+    """A stream of records."""
+
+    key: FieldName = Field(default="id", description="Field that identifies a record; repeats are dropped.")
+    event_time: FieldName = Field(description="Field that says when the record happened.")
+    fields: dict[FieldName, RecordField] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def event_time_is_a_required_timestamp(self) -> Self:
+        field = self.fields.get(self.event_time)
+        if field is None or field.type != "timestamp" or not field.required:
+            raise ValueError(f"event_time {self.event_time!r} must be a required field of type timestamp")
+        if self.key in self.fields:
+            raise ValueError(f"key {self.key!r} is a text by itself; remove it from the fields")
+        return self
+
+
+class Join(Strict):
+    """Adds the newest observation of another source not later than the record's event time (point in time)."""
+
+    source: Name
+    on: tuple[FieldName, ...] = Field(min_length=1, description="Fields equal in both sources.")
+    tolerance: Duration = Field(description="An older observation counts as missing.")
+
+
+class Label(Strict):
+    """What is predicted; it comes on `ground-truth`, by record id."""
+
+    name: FieldName
+    delay: Duration = Field(description="How long after the event time most labels have come.")
+    classes: int | None = Field(default=None, ge=2, description="Number of classes; absent for regression.")
+
+
+class Dataset(Strict):
+    """When a new data set version is announced."""
+
+    announce_every_rows: int = Field(default=10_000, ge=1)
+    announce_every: Duration = Field(default=timedelta(days=7), description="Event time since the last version.")
+
+
+class Split(Strict):
+    """Sequential split by event time: train, then validation, then test."""
+
+    validation: float = Field(default=0.1, gt=0, lt=0.5)
+    test: float = Field(default=0.1, gt=0, lt=0.5)
+    window: Duration | None = Field(default=None, description="Train on this much of the newest data; absent: on all.")
+
+
+class Candidate(Strict):
+    """One way to make the model."""
+
+    name: Name
+    algorithm: Name
+    hyperparameters: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+
+
+class Threshold(Strict):
+    """A metric's limit on the test rows."""
+
+    metric: FieldName
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def one_limit(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("give exactly one of at_least and at_most")
+        return self
+
+
+class BetterThanServing(Strict):
+    """The candidate must beat the serving version on the same test rows."""
+
+    metric: FieldName
+    by: float = Field(default=0.0, description="Smallest improvement, in the metric's unit; negative: may be worse.")
+
+
+class Policy(Strict):
+    """Who may serve."""
+
+    thresholds: tuple[Threshold, ...] = ()
+    better_than_serving: BetterThanServing | None = None
+    approval: Literal["automatic", "human"] = "automatic"
+
+
+class Release(Strict):
+    """How an approved version is let in."""
+
+    strategy: Literal["direct"] = "direct"
+    sticky_header: str = Field(default="", description="Request header that keeps a caller on one version.")
+
+
+class DriftRule(Strict):
+    """When a statistic counts as drift."""
+
+    min_effect: float = Field(ge=0, description="Smallest effect that matters, in the statistic's unit.")
+    significance: float = Field(default=0.001, gt=0, lt=1, description="Largest corrected p-value.")
+    persistence: int = Field(default=3, ge=1, description="Consecutive windows that must show it.")
+    action: Literal["retrain", "tell_data_scientist", "tell_data_engineer"] = "retrain"
+
+
+class PerformanceRule(DriftRule):
+    """When a metric's fall, against the version's test rows, counts as drift."""
+
+    metric: Literal["log_loss", "error_rate", "squared_error", "absolute_error"] = "log_loss"
+
+
+class Monitors(Strict):
+    """What is watched while a version serves."""
+
+    window: Duration = Field(default=timedelta(days=1), description="Length of a window in event time.")
+    lateness: Duration = Field(default=timedelta(hours=1), description="A window closes this long after its end.")
+    horizon: int = Field(default=7, ge=1, description="Windows merged for one test.")
+    input_drift: DriftRule | None = None
+    performance: PerformanceRule | None = None
+    cooldown: Duration = Field(default=timedelta(days=7), description="Least event time between two alarms.")
+
+
+class Triggers(Strict):
+    """What starts a training."""
+
+    data_arrived: Literal["first", "every", "never"] = "first"
+    first_rows: int = Field(default=1, ge=1, description="Rows the first training waits for.")
+    drift: bool = True
+
+
+class Pipeline(Strict):
+    """One model's loop, from records to retraining."""
+
+    api_version: Literal["tidemill/v1"] = Field(alias="apiVersion")
+    name: Name
+    model: Name = Field(description="Name that clients call.")
+    task: Literal["classification", "regression"]
+    sources: dict[Name, Source] = Field(min_length=1)
+    primary: Name = Field(description="Source whose records are predicted.")
+    joins: tuple[Join, ...] = ()
+    label: Label
+    features: tuple[str, ...] = Field(min_length=1, description="Fields of the primary source, or `source.field`.")
+    dataset: Dataset = Dataset()
+    split: Split = Split()
+    seed: int = Field(ge=0, lt=2**31)
+    training_code: str = Field(description="Python file, relative to this one, that builds the estimators.")
+    candidates: tuple[Candidate, ...] = Field(min_length=1)
+    metrics: tuple[FieldName, ...] = Field(min_length=1)
+    primary_metric: FieldName
+    policy: Policy = Policy()
+    release: Release = Release()
+    monitors: Monitors = Monitors()
+    triggers: Triggers = Triggers()
+
+    @model_validator(mode="after")
+    def names_refer_to_something(self) -> Self:
+        _check_sources(self)
+        for feature in self.features:
+            self.feature_field(feature)
+        if (self.label.classes is None) != (self.task == "regression"):
+            raise ValueError("label.classes belongs to task classification, and only to it")
+        _unique([candidate.name for candidate in self.candidates], "candidates")
+        _unique([feature_name(feature) for feature in self.features], "features")
+        _check_metrics(self)
+        return self
+
+    def feature_field(self, feature: str) -> RecordField:
+        """The record field behind a feature; ValueError says which is missing."""
+        source, _, field = feature.rpartition(".")
+        source = source or self.primary
+        if source != self.primary and source not in {join.source for join in self.joins}:
+            raise ValueError(f"feature {feature!r} needs source {source!r}, which is not joined; add it to joins")
+        try:
+            found = self.sources[source].fields[field]
+        except KeyError:
+            raise ValueError(f"feature {feature!r} is not a field of source {source!r}") from None
+        if found.type == "timestamp":
+            raise ValueError(f"feature {feature!r} is a timestamp; use numbers or categories")
+        return found
+
+    @property
+    def feature_fields(self) -> dict[str, RecordField]:
+        """Feature name in tables, tensors and profiles (`weather.temp` is `weather_temp`) to its field, in order."""
+        return {feature_name(feature): self.feature_field(feature) for feature in self.features}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, of the meaning of the file: comments and layout do not count."""
+        canonical = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class PipelineFile(Pipeline):
+    """A pipeline and the place it was read from."""
+
+    path: Path = Field(exclude=True)
+
+    @property
+    def training_file(self) -> Path:
+        """The training code's path."""
+        return self.path.parent / self.training_code
+
+
+def feature_name(feature: str) -> str:
+    """Name of a feature in tables, tensors and profiles."""
+    return feature.replace(".", "_")
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the pipeline file, for editors."""
+    return Pipeline.model_json_schema(by_alias=True)
+
+
+def _check_sources(pipeline: Pipeline) -> None:
+    known = sorted(pipeline.sources)
+    if pipeline.primary not in pipeline.sources:
+        raise ValueError(f"primary {pipeline.primary!r} is not one of the sources: {', '.join(known)}")
+    for join in pipeline.joins:
+        if join.source not in pipeline.sources:
+            raise ValueError(f"join source {join.source!r} is not one of the sources: {', '.join(known)}")
+        for field in join.on:
+            for source in (pipeline.primary, join.source):
+                if field not in pipeline.sources[source].fields:
+                    raise ValueError(f"join field {field!r} is not a field of source {source!r}")
+
+
+def _check_metrics(pipeline: Pipeline) -> None:
+    used = [threshold.metric for threshold in pipeline.policy.thresholds]
+    if pipeline.policy.better_than_serving:
+        used.append(pipeline.policy.better_than_serving.metric)
+    for metric in [pipeline.primary_metric, *used]:
+        if metric not in pipeline.metrics:
+            raise ValueError(f"metric {metric!r} is used but not measured; add it to metrics")
+
+
+def _unique(names: list[str], where: str) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{where}: {', '.join(repeated)} given more than once")

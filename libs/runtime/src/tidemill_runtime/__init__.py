@@ -1,0 +1,1 @@
+"""What Tidemill's services share and that is not their domain."""

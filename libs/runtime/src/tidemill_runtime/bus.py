@@ -1,0 +1,316 @@
+"""The bus: an idempotent producer and at-least-once consumers.
+
+A consumer's handler is called once per event in the order of its partition. Its offset is committed after the effect.
+A fault of something downstream (an error that is `retryable`) is tried again until it passes, for the message is not
+at fault; any other error is tried a few times and the message then goes to `<topic>.dlq`, and the partition moves on.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
+from google.protobuf.message import Message
+from opentelemetry.trace import SpanKind
+from tidemill.v1.monitoring_pb2 import DeadLetter
+from tidemill_contracts import topics
+
+from tidemill_runtime import failpoints, kafka, logs, metrics, tracing
+from tidemill_runtime.errors import InvalidInput, TidemillError, Unavailable
+from tidemill_runtime.events import Event, decode, headers_of
+from tidemill_runtime.lifecycle import Worker
+from tidemill_runtime.settings import ServiceSettings
+
+MAX_ATTEMPTS = 5
+MAX_BACKOFF_SECONDS = 10.0
+POLL_MS = 500
+POLL_MESSAGES = 500
+SEND_SECONDS = 30
+
+Handler = Callable[[Event[Any]], Awaitable[None]]
+Subscriptions = Mapping[str, tuple[type[Message], Handler]]
+
+log = logs.get_logger(__name__)
+
+
+class Producer:
+    """Sends events; returns when the brokers have acknowledged them."""
+
+    def __init__(self, settings: ServiceSettings, client_id: str) -> None:
+        self._settings = settings
+        self._client_id = client_id
+        self._client: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        self._client = await kafka.open_producer(self._settings, self._client_id)
+
+    async def stop(self) -> None:
+        if self._client:
+            await kafka.close(self._client)
+            self._client = None
+
+    async def send(self, topic: str, event: Event[Message], *, partition: int | None = None) -> None:
+        """Publish an event; raises Unavailable if the brokers do not acknowledge it in time."""
+        await self.send_raw(
+            topic,
+            key=event.subject.encode(),
+            value=event.data.SerializeToString(),
+            headers=headers_of(event),
+            partition=partition,
+        )
+
+    async def send_raw(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> None:
+        """Publish a message as it is; raises Unavailable like `send`."""
+        client = self._running()
+        sent = client.send_and_wait(topic, key=key, value=value, headers=list(headers), partition=partition)
+        await kafka.call(sent, f"send to {topic}", SEND_SECONDS)
+        metrics.PUBLISHED.labels(topic).inc()
+
+    async def send_many(self, topic: str, messages: Sequence[tuple[bytes | None, bytes]]) -> None:
+        """Publish (key, value) pairs and wait for all; after Unavailable some may have been published."""
+        client = self._running()
+
+        async def publish() -> None:
+            sent = [await client.send(topic, key=key, value=value) for key, value in messages]
+            await asyncio.gather(*sent)
+
+        await kafka.call(publish(), f"send to {topic}", SEND_SECONDS)
+        metrics.PUBLISHED.labels(topic).inc(len(messages))
+
+    async def partitions(self, topic: str) -> int:
+        """Number of partitions of `topic`; Unavailable if it does not exist."""
+        return len(await kafka.call(self._running().partitions_for(topic), f"metadata of {topic}"))
+
+    def _running(self) -> AIOKafkaProducer:
+        if self._client is None:
+            raise Unavailable("the Kafka producer is not started")
+        return self._client
+
+
+class Consumer:
+    """Feeds the events of several topics to their handlers, as a member of a consumer group."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        group: str,
+        subscriptions: Subscriptions,
+        producer: Producer,
+        *,
+        max_attempts: int = MAX_ATTEMPTS,
+        backoff_seconds: float = 0.2,
+    ) -> None:
+        self._settings = settings
+        self._group = group
+        self._subscriptions = subscriptions
+        self._producer = producer
+        self._max_attempts = max_attempts
+        self._backoff_seconds = backoff_seconds
+        self._worker = Worker(f"consumer {group}", self._consume)
+        self._client: AIOKafkaConsumer | None = None
+        self._stopping = False
+        self._settled: dict[TopicPartition, int] = {}
+
+    @property
+    def failed(self) -> asyncio.Future[None]:
+        return self._worker.failed
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has joined its group."""
+        return self._client is not None and bool(self._client.assignment())
+
+    async def start(self) -> None:
+        self._client = await kafka.open_consumer(self._settings, self._group, self._group)
+        self._client.subscribe(list(self._subscriptions))
+        await self._worker.start()
+
+    async def stop(self) -> None:
+        """End after the message in hand, commit what is done, leave the group."""
+        self._stopping = True
+        await self._worker.stop()
+        if self._client:
+            await self._commit()
+            await kafka.close(self._client)
+
+    async def _consume(self) -> None:
+        assert self._client
+        while not self._stopping:
+            batches = await self._client.getmany(timeout_ms=POLL_MS, max_records=POLL_MESSAGES)
+            for partition, messages in batches.items():
+                for message in messages:
+                    await self._process(message)
+                    self._settled[partition] = message.offset + 1
+            await self._commit()
+
+    async def _commit(self) -> None:
+        if not self._settled or self._client is None:
+            return
+        failpoints.hit("bus.before-commit")
+        owned = self._client.assignment()
+        offsets = {partition: offset for partition, offset in self._settled.items() if partition in owned}
+        self._settled.clear()
+        try:
+            if offsets:
+                await kafka.call(self._client.commit(offsets), "commit of offsets")
+        except (Unavailable, CommitFailedError, IllegalStateError) as error:
+            log.warning("offsets not committed; their messages will come again", group=self._group, error=str(error))
+
+    async def _process(self, message: ConsumerRecord) -> None:
+        message_type, handler = self._subscriptions[message.topic]
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await self._handle(message, message_type, handler)
+                break
+            except InvalidInput as error:
+                await self._give_up(message, error, attempt)
+                return
+            except Exception as error:
+                transient = is_transient(error)
+                log.warning(
+                    "handler failed", topic=message.topic, attempt=attempt, exc_info=not transient, error=str(error)
+                )
+                if not transient and attempt >= self._max_attempts:
+                    await self._give_up(message, error, attempt)
+                    return
+                metrics.RETRIES.labels(message.topic, self._group).inc()
+                await asyncio.sleep(backoff(attempt, self._backoff_seconds))
+        metrics.MESSAGES.labels(message.topic, self._group, "processed").inc()
+
+    async def _handle(self, message: ConsumerRecord, message_type: type[Message], handler: Handler) -> None:
+        position = f"{message.topic}/{message.partition}/{message.offset}"
+        event = decode(message.value, message.headers, message_type, position=position, key=message.key)
+        began = time.perf_counter()
+        with tracing.span(f"{message.topic} process", event.traceparent, SpanKind.CONSUMER):
+            await handler(event)
+        metrics.HANDLER_SECONDS.labels(message.topic, self._group).observe(time.perf_counter() - began)
+
+    async def _give_up(self, message: ConsumerRecord, error: Exception, attempts: int) -> None:
+        letter = dead_letter(message, self._group, error, attempts)
+        while True:
+            try:
+                await self._producer.send_raw(
+                    topics.dead_letter(message.topic), key=message.key, value=letter.SerializeToString()
+                )
+                break
+            except Unavailable as unavailable:
+                log.warning("dead letter not sent; trying again", topic=message.topic, error=str(unavailable))
+                await asyncio.sleep(1)
+        metrics.MESSAGES.labels(message.topic, self._group, "dead_letter").inc()
+        log.error("gave up on a message", topic=message.topic, offset=message.offset, cause=letter.cause)
+
+
+class TableReader:
+    """Feeds every event of a compacted topic, from its beginning, to one handler; every replica sees them all.
+
+    `caught_up` is set when the handler has seen what was there at the start.
+    """
+
+    def __init__(self, settings: ServiceSettings, topic: str, message_type: type[Message], handler: Handler) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._message_type = message_type
+        self._handler = handler
+        self._worker = Worker(f"reader {topic}", self._read)
+        self._client: AIOKafkaConsumer | None = None
+        self.caught_up = asyncio.Event()
+
+    @property
+    def failed(self) -> asyncio.Future[None]:
+        return self._worker.failed
+
+    async def start(self) -> None:
+        self._client = await kafka.open_consumer(self._settings, None, f"reader-{self._topic}")
+        await kafka.call(self._client.topics(), "metadata")
+        partitions = self._client.partitions_for_topic(self._topic)
+        if not partitions:
+            raise Unavailable(f"topic {self._topic} does not exist; create it with `tidemill up`")
+        self._client.assign([TopicPartition(self._topic, partition) for partition in partitions])
+        await self._worker.start()
+
+    async def stop(self) -> None:
+        await self._worker.stop()
+        if self._client:
+            await kafka.close(self._client)
+
+    async def _read(self) -> None:
+        assert self._client
+        ends = await self._ends(self._client)
+        while True:
+            batches = await self._client.getmany(timeout_ms=POLL_MS, max_records=POLL_MESSAGES)
+            for messages in batches.values():
+                for message in messages:
+                    await self._handle(message)
+            if not self.caught_up.is_set() and await self._has_reached(ends):
+                self.caught_up.set()
+
+    async def _ends(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+        ends = await kafka.call(client.end_offsets(list(client.assignment())), f"end of {self._topic}")
+        return {partition: end for partition, end in ends.items() if end > 0}
+
+    async def _has_reached(self, ends: Mapping[TopicPartition, int]) -> bool:
+        assert self._client
+        for partition, end in ends.items():
+            if await self._client.position(partition) < end:
+                return False
+        return True
+
+    async def _handle(self, message: ConsumerRecord) -> None:
+        position = f"{message.topic}/{message.partition}/{message.offset}"
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                event = decode(message.value, message.headers, self._message_type, position=position, key=message.key)
+                await self._handler(event)
+                return
+            except InvalidInput as error:
+                log.error("skipped what is not an event", position=position, error=str(error))
+                return
+            except Exception as error:
+                log.exception("handler failed; trying again", position=position, error=str(error))
+                await asyncio.sleep(backoff(attempt, 0.2))
+
+
+def dead_letter(message: ConsumerRecord, group: str, error: Exception, attempts: int) -> DeadLetter:
+    """What is kept of a message that could not be processed."""
+    letter = DeadLetter(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        consumer_group=group,
+        cause=str(error) or type(error).__name__,
+        attempts=attempts,
+        key=message.key or b"",
+        value=message.value or b"",
+        headers=dict(message.headers),
+    )
+    letter.failed_at.GetCurrentTime()
+    return letter
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the fault is something downstream's and passes by itself."""
+    return isinstance(error, OSError | TimeoutError) or (isinstance(error, TidemillError) and error.retryable)
+
+
+def backoff(attempt: int, base_seconds: float) -> float:
+    """Seconds to wait after the `attempt`-th failure: exponential, capped, with full jitter.
+
+    Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    longest = min(MAX_BACKOFF_SECONDS, base_seconds * 2.0 ** min(attempt - 1, 16))
+    return random.uniform(0.5, 1.0) * longest  # noqa: S311

@@ -1,0 +1,84 @@
+"""aiokafka with a timeout on every call that can hang."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from tidemill_runtime.errors import Unavailable
+from tidemill_runtime.settings import ServiceSettings
+
+START_SECONDS = 30
+CALL_SECONDS = 15
+MAX_POLL_INTERVAL_MS = 600_000
+MAX_MESSAGE_BYTES = 8 << 20
+
+T = TypeVar("T")
+
+
+async def call(awaitable: Awaitable[T], what: str, seconds: float = CALL_SECONDS) -> T:
+    """The result of an aiokafka call; Unavailable if it fails or takes longer than `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await awaitable
+    except TimeoutError as error:
+        raise Unavailable(f"Kafka: {what} took more than {seconds:g} s") from error
+    except KafkaError as error:
+        raise Unavailable(f"Kafka: {what}: {error}") from error
+
+
+async def open_producer(settings: ServiceSettings, client_id: str) -> AIOKafkaProducer:
+    """A started, idempotent producer with `acks=all`."""
+    return await _started(
+        lambda: AIOKafkaProducer(
+            bootstrap_servers=settings.kafka_bootstrap,
+            client_id=client_id,
+            enable_idempotence=True,
+            acks="all",
+            compression_type="lz4",
+            linger_ms=5,
+            max_request_size=MAX_MESSAGE_BYTES,
+            request_timeout_ms=CALL_SECONDS * 1000,
+        ),
+        "start of the producer",
+    )
+
+
+async def open_consumer(settings: ServiceSettings, group: str | None, client_id: str) -> AIOKafkaConsumer:
+    """A started consumer, subscribed to nothing, that commits only by hand and begins at the start of a topic."""
+    return await _started(
+        lambda: AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka_bootstrap,
+            client_id=client_id,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            metadata_max_age_ms=30_000,
+        ),
+        "start of the consumer",
+    )
+
+
+async def close(client: Any) -> None:
+    """Stop a producer or a consumer, giving up after a while."""
+    try:
+        await call(client.stop(), "stop", seconds=5)
+    except Unavailable:
+        return
+
+
+async def _started(make: Callable[[], Any], what: str) -> Any:
+    client = make()
+    try:
+        await call(client.start(), what, START_SECONDS)
+    except BaseException:
+        await close(client)
+        raise
+    return client

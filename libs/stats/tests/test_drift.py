@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom, false_discovery_control, kstest
+from tidemill_stats import (
+    IncompatibleProfiles,
+    InvalidInput,
+    benjamini_hochberg,
+    column_drift,
+    data_drift,
+    empty,
+    profile_columns,
+)
+
+RUNS = 500
+REFERENCE_ROWS = 20_000
+WINDOW_ROWS = 500
+
+
+def normal(rng, rows, shift=0.0):
+    return rng.normal(shift, size=rows)
+
+
+def rain(rng, rows):
+    values = np.where(rng.random(rows) < 0.93, 0.0, np.round(rng.exponential(0.05, rows), 2))
+    values[rng.random(rows) < 0.02] = np.nan
+    return values
+
+
+def airport(rng, rows):
+    weights = 1 / np.arange(1, 131)
+    return np.array([f"A{i:03}" for i in range(130)])[rng.choice(130, size=rows, p=weights / weights.sum())]
+
+
+def drift(reference, window, **options):
+    profile = profile_columns({"x": reference})
+    return column_drift(profile.columns["x"], profile_columns({"x": window}, reference=profile).columns["x"], **options)
+
+
+def simulate(source, window=None, *, window_rows=WINDOW_ROWS, reference_rows=REFERENCE_ROWS, runs=RUNS, seed=1):
+    rng = np.random.default_rng(seed)
+    return [drift(source(rng, reference_rows), (window or source)(rng, window_rows)) for _ in range(runs)]
+
+
+def rejections(results, alpha=0.05):
+    return sum(result.p_value <= alpha for result in results)
+
+
+@pytest.mark.parametrize(
+    ("source", "window_rows", "reference_rows"),
+    [(normal, 500, 20_000), (normal, 50, 20_000), (normal, 5_000, 2_000), (airport, 500, 20_000)],
+)
+def test_p_values_are_uniform_without_drift(source, window_rows, reference_rows):
+    results = simulate(source, window_rows=window_rows, reference_rows=reference_rows)
+    low, high = binom.interval(0.999, RUNS, 0.05)
+    assert low <= rejections(results) <= high
+    assert kstest([result.p_value for result in results], "uniform").pvalue > 0.001
+
+
+def test_p_values_with_atoms_and_missing_values_reject_no_more_than_asked():
+    for window_rows in (30, 500, 5_000):
+        results = simulate(rain, window_rows=window_rows, seed=window_rows)
+        assert rejections(results) <= binom.ppf(0.999, RUNS, 0.05)
+
+
+def test_rare_cells_reject_no_more_than_asked():
+    def nearly_complete(rng, rows):
+        return np.where(rng.random(rows) < 0.001, np.nan, rng.normal(size=rows))
+
+    results = simulate(nearly_complete)
+    assert any(result.test == "rare_values" for result in results)
+    assert rejections(results) <= binom.ppf(0.999, RUNS, 0.05)
+
+
+def test_a_shift_of_a_third_of_a_deviation_is_nearly_always_seen():
+    results = simulate(normal, lambda rng, rows: normal(rng, rows, 1 / 3), runs=100)
+    assert rejections(results, alpha=0.01) >= 95
+
+
+@pytest.mark.parametrize("make_strange", [lambda n: ["ZZ"] * n, lambda n: [""] * n], ids=["unseen", "missing"])
+def test_a_few_values_never_seen_before_are_drift(make_strange):
+    rng = np.random.default_rng(3)
+    result = drift(airport(rng, REFERENCE_ROWS)[:5000], np.array([*airport(rng, WINDOW_ROWS), *make_strange(10)]))
+    reference = airport(rng, REFERENCE_ROWS)
+    result = drift(reference, np.array([*rng.choice(reference, WINDOW_ROWS), *make_strange(10)]))
+    assert result.test == "rare_values"
+    assert result.statistic == 10
+    assert result.p_value < 1e-6
+
+
+def test_effect_does_not_depend_on_the_size_of_the_window():
+    shifted = [simulate(normal, lambda rng, n: normal(rng, n, 0.5), window_rows=rows, runs=50) for rows in (200, 5_000)]
+    small, large = (np.mean([result.effect for result in results]) for results in shifted)
+    assert small == pytest.approx(large, rel=0.1)
+    without = simulate(normal, window_rows=200, runs=200)
+    assert np.median([result.effect for result in without]) < 0.03
+
+
+def test_design_effect_keeps_the_error_rate_on_repeated_rows():
+    rng = np.random.default_rng(5)
+    naive, corrected = [], []
+    for _ in range(200):
+        reference, window = normal(rng, REFERENCE_ROWS), np.repeat(normal(rng, WINDOW_ROWS), 4)
+        naive.append(drift(reference, window))
+        corrected.append(drift(reference, window, design_effect=4.0))
+    assert rejections(naive) > 150
+    assert rejections(corrected) <= binom.ppf(0.999, 200, 0.05)
+
+
+def test_an_empty_window_is_no_drift():
+    reference = profile_columns({"x": np.arange(100.0)})
+    result = column_drift(reference.columns["x"], empty(reference).columns["x"])
+    assert (result.p_value, result.effect) == (1.0, 0.0)
+
+
+def test_disjoint_distributions_have_effect_near_one():
+    assert drift(np.array(["a"] * 5000), np.array(["b"] * 500)).effect == pytest.approx(1, abs=0.01)
+
+
+def test_profiles_binned_differently_are_refused():
+    a, b = (profile_columns({"x": np.arange(float(n))}) for n in (50, 60))
+    with pytest.raises(IncompatibleProfiles):
+        column_drift(a.columns["x"], b.columns["x"])
+    with pytest.raises(IncompatibleProfiles):
+        data_drift(a, profile_columns({"y": np.arange(50.0)}))
+
+
+def test_design_effect_below_one_is_refused():
+    with pytest.raises(InvalidInput):
+        drift(np.arange(10.0), np.arange(10.0), design_effect=0.5)
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_adjusted_p_values_agree_with_scipy(p_values):
+    adjusted = benjamini_hochberg(p_values)
+    if p_values:
+        np.testing.assert_allclose(adjusted, false_discovery_control(p_values))
+    else:
+        assert adjusted.shape == (0,)
+
+
+def test_p_values_out_of_range_are_refused():
+    for bad in ([1.1], [-0.1], [float("nan")], [[0.5]]):
+        with pytest.raises(InvalidInput):
+            benjamini_hochberg(bad)
+
+
+def test_of_the_columns_called_drifted_few_are_not():
+    rng = np.random.default_rng(11)
+    drifted = {f"c{i:02}" for i in range(5)}
+    false_shares, found = [], 0
+    for _ in range(100):
+        reference = profile_columns({f"c{i:02}": rng.normal(size=2000) for i in range(20)})
+        shift = {name: 0.6 if name in drifted else 0.0 for name in reference.columns}
+        window = profile_columns({n: rng.normal(by, size=300) for n, by in shift.items()}, reference=reference)
+        called = {name for name, result in data_drift(reference, window).items() if result.p_value <= 0.1}
+        false_shares.append(len(called - drifted) / max(1, len(called)))
+        found += len(called & drifted)
+    assert np.mean(false_shares) <= 0.1 + 3 * np.std(false_shares) / 10
+    assert found >= 0.95 * 500
