@@ -1,0 +1,1 @@
+"""Ingest: makes trustworthy, versioned data sets of what producers push."""

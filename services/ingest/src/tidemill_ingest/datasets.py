@@ -1,0 +1,142 @@
+"""Writes a pipeline's data set versions and announces them.
+
+The announcement is kept in the commit that makes the version, so that after a crash it is made again, the same.
+"""
+
+import base64
+import json
+from dataclasses import asdict, replace
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+import pyarrow.dataset as ds
+from tidemill.v1.data_pb2 import DataArrived
+from tidemill_contracts.pipeline import PipelineFile
+from tidemill_runtime import failpoints, logs
+from tidemill_runtime.errors import Conflict
+from tidemill_stats import profile_columns, to_proto
+
+from tidemill_ingest import metrics
+from tidemill_ingest.adapters.lake import Lake
+from tidemill_ingest.domain.dataset import EVENT_TIME, RECORD_ID, Progress, assemble, chained_digest, is_due
+
+PROGRESS = "tidemill.progress"
+ANNOUNCEMENT = "tidemill.data-arrived"
+
+log = logs.get_logger(__name__)
+
+
+class DatasetWriter:
+    """One pipeline's data set. Calls block; use them off the event loop."""
+
+    def __init__(self, lake: Lake, pipeline: PipelineFile) -> None:
+        self.pipeline = pipeline
+        self._dataset = lake.dataset(pipeline)
+        self._labels = lake.labels()
+        self._sources = {name: lake.records(name, source) for name, source in pipeline.sources.items()}
+        self._application = f"dataset/{pipeline.name}"
+        self._progress = Progress()
+
+    def resume(self) -> DataArrived | None:
+        """Read where the data set stands; the announcement of its newest version, None if there is none."""
+        self._dataset.open()
+        self._progress = _read_progress(self._dataset.last_metadata(PROGRESS))
+        self._measure()
+        announcement = self._dataset.last_metadata(ANNOUNCEMENT)
+        return DataArrived.FromString(base64.b64decode(announcement)) if announcement else None
+
+    def write_if_due(self) -> DataArrived | None:
+        """Write the next version if one is due and has rows; its announcement.
+
+        Another member may have written it meanwhile: then its announcement is returned, which is the same.
+        """
+        self._labels.open()
+        labels, observed_until = self._labels.summary({"pipeline": self.pipeline.name}, "observed_at")
+        if not is_due(self.pipeline, self._progress, labels, observed_until):
+            return None
+        try:
+            return self._write(labels, observed_until)
+        except Conflict:
+            log.info("another member wrote the data set", pipeline=self.pipeline.name)
+            return self.resume()
+
+    def _write(self, labels: int, observed_until: datetime | None) -> DataArrived | None:
+        before = self._progress
+        self._dataset.open()
+        if self._dataset.transaction_version(self._application) != before.version:
+            raise Conflict(f"version {before.version} is not the newest any more")
+        rows = self._assemble(before.version + 1)
+        if rows.is_empty():
+            self._progress = replace(before, labels=labels, observed_until=observed_until)
+            return None
+        after = Progress(
+            version=before.version + 1,
+            rows=before.rows + rows.height,
+            labels=labels,
+            observed_until=observed_until,
+            digest=chained_digest(before.digest, rows),
+        )
+        announcement = self._announcement(after, rows)
+        self._dataset.append(
+            rows.to_arrow(),
+            {self._application: (before.version, after.version)},
+            {
+                PROGRESS: json.dumps(asdict(after), default=str),
+                ANNOUNCEMENT: base64.b64encode(announcement.SerializeToString()).decode(),
+            },
+        )
+        failpoints.hit("ingest.after-dataset")
+        self._progress = after
+        self._measure()
+        return announcement
+
+    def _assemble(self, version: int) -> pl.DataFrame:
+        labels = self._labels.read(condition=ds.field("pipeline") == self.pipeline.name)
+        for table in self._sources.values():
+            table.open()
+        sources = {name: table.read() for name, table in self._sources.items()}
+        return assemble(self.pipeline, sources, labels, self._dataset.read([RECORD_ID])[RECORD_ID], version)
+
+    def _announcement(self, progress: Progress, rows: pl.DataFrame) -> DataArrived:
+        event_times = self._dataset.read([EVENT_TIME])[EVENT_TIME].append(rows[EVENT_TIME])
+        columns = {name: _values(rows[name]) for name in self.pipeline.feature_fields}
+        message = DataArrived(
+            pipeline=self.pipeline.name,
+            version=progress.version,
+            table=self._dataset.path,
+            table_version=self._dataset.version + 1,
+            rows=progress.rows,
+            added_rows=rows.height,
+            profile=to_proto(profile_columns(columns, times=_span(rows[EVENT_TIME]))),
+            digest=progress.digest,
+            pipeline_digest=self.pipeline.digest,
+        )
+        first, last = _span(event_times)
+        message.from_time.FromMicroseconds(first)
+        message.to_time.FromMicroseconds(last)
+        return message
+
+    def _measure(self) -> None:
+        metrics.DATASET_VERSION.labels(self.pipeline.name).set(self._progress.version)
+        metrics.DATASET_ROWS.labels(self.pipeline.name).set(self._progress.rows)
+
+
+def _read_progress(text: str | None) -> Progress:
+    if text is None:
+        return Progress()
+    fields = json.loads(text)
+    observed = fields["observed_until"]
+    return Progress(**{**fields, "observed_until": datetime.fromisoformat(observed) if observed else None})
+
+
+def _values(column: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
+    return (
+        np.asarray(column.to_list(), dtype=object) if column.dtype == pl.String else column.cast(pl.Float64).to_numpy()
+    )
+
+
+def _span(times: pl.Series) -> tuple[int, int]:
+    """Earliest and latest of event times, microseconds since the epoch."""
+    micros = times.dt.epoch("us")
+    return int(micros.min() or 0), int(micros.max() or 0)  # type: ignore[arg-type]
