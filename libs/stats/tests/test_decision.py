@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ STRONG = {"p": 0.001, "effect": 0.2}
 
 
 def finding(day, **subjects):
-    evidence = [Evidence(name, "g_test", 1.0, s["p"], s["effect"]) for name, s in subjects.items()]
+    evidence = [Evidence(name, "chi_square", 1.0, s["p"], s["effect"]) for name, s in subjects.items()]
     return Finding(day * DAY, (day + 1) * DAY, tuple(evidence))
 
 
@@ -105,7 +106,7 @@ def test_rules_out_of_range_are_refused(options):
 
 
 def test_findings_that_contradict_themselves_are_refused():
-    one = Evidence("a", "g_test", 1.0, 0.5, 0.1)
+    one = Evidence("a", "chi_square", 1.0, 0.5, 0.1)
     for start, end, evidence in ((5, 5, ()), (0, 5, (one, one))):
         with pytest.raises(InvalidInput):
             Finding(start, end, evidence)
@@ -129,7 +130,7 @@ def test_no_alarm_within_the_cooldown_or_before_persistence(days, rule):
     findings = [finding(day, **subjects) for day, subjects in enumerate(days)]
     _, alarms = play(findings, rule)
     told = [alarm for alarm in alarms if alarm]
-    assert all(b.until - a.until >= rule.cooldown for a, b in zip(told, told[1:], strict=False))
+    assert all(b.until - a.until >= rule.cooldown for a, b in pairwise(told))
     for alarm in told:
         last = alarm.until // DAY - 1
         for one in alarm.evidence:

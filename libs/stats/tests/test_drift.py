@@ -66,11 +66,12 @@ def test_p_values_with_atoms_and_missing_values_reject_no_more_than_asked():
 
 def test_rare_cells_reject_no_more_than_asked():
     def nearly_complete(rng, rows):
-        return np.where(rng.random(rows) < 0.001, np.nan, rng.normal(size=rows))
+        return np.where(rng.random(rows) < 0.008, np.nan, rng.normal(size=rows))
 
-    results = simulate(nearly_complete)
+    runs = 1000
+    results = simulate(nearly_complete, runs=runs)
     assert any(result.test == "rare_values" for result in results)
-    assert rejections(results) <= binom.ppf(0.999, RUNS, 0.05)
+    assert rejections(results) <= binom.ppf(0.999, runs, 0.05)
 
 
 def test_a_shift_of_a_third_of_a_deviation_is_nearly_always_seen():
@@ -81,9 +82,9 @@ def test_a_shift_of_a_third_of_a_deviation_is_nearly_always_seen():
 @pytest.mark.parametrize("make_strange", [lambda n: ["ZZ"] * n, lambda n: [""] * n], ids=["unseen", "missing"])
 def test_a_few_values_never_seen_before_are_drift(make_strange):
     rng = np.random.default_rng(3)
-    result = drift(airport(rng, REFERENCE_ROWS)[:5000], np.array([*airport(rng, WINDOW_ROWS), *make_strange(10)]))
-    reference = airport(rng, REFERENCE_ROWS)
-    result = drift(reference, np.array([*rng.choice(reference, WINDOW_ROWS), *make_strange(10)]))
+    carriers = np.array(["UA", "AA", "B6", "DL"])
+    window = np.array([*rng.choice(carriers, WINDOW_ROWS), *make_strange(10)])
+    result = drift(rng.choice(carriers, REFERENCE_ROWS), window)
     assert result.test == "rare_values"
     assert result.statistic == 10
     assert result.p_value < 1e-6
@@ -94,7 +95,7 @@ def test_effect_does_not_depend_on_the_size_of_the_window():
     small, large = (np.mean([result.effect for result in results]) for results in shifted)
     assert small == pytest.approx(large, rel=0.1)
     without = simulate(normal, window_rows=200, runs=200)
-    assert np.median([result.effect for result in without]) < 0.03
+    assert np.median([result.effect for result in without]) < 0.05
 
 
 def test_design_effect_keeps_the_error_rate_on_repeated_rows():

@@ -114,7 +114,7 @@ def test_uncertain_expectation_does_not_add_false_alarms():
 def test_degradation_beyond_the_least_effect_is_nearly_always_seen():
     rng = np.random.default_rng(9)
     truth = float(losses(rng, 1_000_000).mean())
-    seen = [degradation(MeanEstimate.of(losses(rng, 1000) + 0.08), truth, 0.02).p_value <= 0.05 for _ in range(200)]
+    seen = [degradation(MeanEstimate.of(losses(rng, 2000) + 0.08), truth, 0.02).p_value <= 0.05 for _ in range(200)]
     assert sum(seen) >= 190
 
 

@@ -1,0 +1,1 @@
+"""The embedded stack of Tidemill and the `tidemill` command."""

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from tidemill_local.errors import StackError
 
 Client = TypeVar("Client")
+Call = Callable[[], Awaitable[None]]
 SECONDS = 10.0
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
@@ -54,7 +55,11 @@ async def producer(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
 
 @asynccontextmanager
 async def _started(
-    client: Client, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]], bootstrap: str, seconds: float
+    client: Client,
+    start: Callable[[], Awaitable[None]],
+    stop: Callable[[], Awaitable[None]],
+    bootstrap: str,
+    seconds: float,
 ) -> AsyncIterator[Client]:
     try:
         await asyncio.wait_for(start(), seconds)
@@ -67,6 +72,6 @@ async def _started(
         await _within(stop, seconds)
 
 
-async def _within(stop: Callable[[], Awaitable[None]], seconds: float) -> None:
+async def _within(stop: Call, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(stop(), seconds)

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tidemill_local.background import run
@@ -9,19 +10,25 @@ from tidemill_local.broker import is_reachable
 from tidemill_local.errors import StackError
 from tidemill_local.home import ROOT, Home
 from tidemill_local.part import Part, accepts
+from tidemill_local.progress import Progress
+from tidemill_local.setup import ensure_java, kafka_jars
 
 SOURCES = ROOT / "deploy/local/kafka"
 CLUSTER_ID = "dGlkZW1pbGwtbG9jYWwtMQ"
 HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-Xshare:auto")
 
 
-def kafka(home: Home, port: int, controller_port: int, jars: Path) -> Part:
-    """Kafka with its data in `home`, run from `jars`."""
+def kafka(home: Home, ports: Mapping[str, int], progress: Progress) -> Part:
+    """Kafka with its data in `home`."""
+    port, controller_port = ports["kafka"], ports["kafka-controller"]
     folder = home.folder("kafka")
     properties = folder / "server.properties"
-    java = ("java", *HEAP, f"-Dlog4j2.configurationFile={SOURCES / 'log4j2.properties'}", "-cp", f"{jars}/*")
+    jars = kafka_jars()
+    java = ("java", *HEAP, f"-Dlog4j2.configurationFile={SOURCES / 'log4j2.properties'}", "-cp", f"{jars.path}/*")
 
     def prepare() -> None:
+        ensure_java(progress)
+        jars.ensure(progress)
         template = (SOURCES / "server.properties").read_text()
         properties.write_text(template.format(port=port, controller_port=controller_port, data=folder / "data"))
         if not (folder / "data/meta.properties").exists():

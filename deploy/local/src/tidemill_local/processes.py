@@ -8,13 +8,13 @@ import os
 import pwd
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from tidemill_local.home import Home
+from tidemill_local.part import Part
 from tidemill_local.waiting import wait_until
 
 STACK, PROCESS = "TIDEMILL_STACK", "TIDEMILL_PROCESS"
@@ -44,32 +44,27 @@ class Processes:
         """The process that was started as `name`: the one that leads its session; children do not count."""
         return next((process for process in self.find(name) if _leads_session(process)), None)
 
-    def spawn(
-        self,
-        name: str,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        folder: Path,
-        user: str | None = None,
-    ) -> None:
-        """Start `command` detached, in its own session, its output appended to the log of `name`."""
-        log = self.home.log(name)
+    def spawn(self, part: Part) -> None:
+        """Start `part` detached, in its own session, its output appended to its log."""
+        log = self.home.log(part.name)
         if log.exists() and log.stat().st_size > LARGEST_LOG:
             log.replace(log.with_suffix(".log.1"))
-        marks = {STACK: str(self.home.path), PROCESS: name}
+        owner = pwd.getpwnam(part.user) if part.user else None
         with log.open("ab") as output:
             subprocess.run(
-                ["setsid", "--fork", *command],
+                ["setsid", "--fork", *part.command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**environment, **marks},
-                cwd=folder,
+                env={**part.environment, STACK: str(self.home.path), PROCESS: part.name},
+                cwd=part.folder,
                 check=True,
-                **_identity(user),
+                user=owner.pw_uid if owner else None,
+                group=owner.pw_gid if owner else None,
+                extra_groups=[] if owner else None,
             )
         with suppress(TimeoutError):
-            wait_until(lambda: self.main(name) is not None, 2)
+            wait_until(lambda: self.main(part.name) is not None, 2)
 
     def stop(self, name: str, seconds: float, with_signal: signal.Signals = signal.SIGTERM) -> bool:
         """Ask `name` to end, give it `seconds`, then kill what is left of it. True if it ended by itself."""
@@ -113,16 +108,11 @@ class Processes:
 
 
 def listener(port: int) -> str | None:
-    """Who listens on a loopback port, for people; None if nobody."""
-    for connection in _connections():
+    """Who listens on TCP `port` of this machine, for people; None if nobody."""
+    for connection in psutil.net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
             return _describe(connection.pid)
     return None
-
-
-def _connections() -> Iterator["psutil._common.sconn"]:
-    with suppress(psutil.AccessDenied):
-        yield from psutil.net_connections("tcp")
 
 
 def _describe(pid: int | None) -> str:
@@ -131,13 +121,6 @@ def _describe(pid: int | None) -> str:
     with suppress(psutil.Error):
         return f"process {pid} ({' '.join(psutil.Process(pid).cmdline())[:100]})"
     return f"process {pid}"
-
-
-def _identity(user: str | None) -> dict[str, str | int | list[str]]:
-    if user is None:
-        return {}
-    entry = pwd.getpwnam(user)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
 def _leads_session(process: psutil.Process) -> bool:
@@ -158,5 +141,3 @@ def _memory(process: psutil.Process) -> int:
         except (psutil.AccessDenied, AttributeError):
             return int(process.memory_info().rss)
     return 0
-
-

@@ -39,14 +39,8 @@ def addresses(home: Home, ports: Mapping[str, int], database_url: str, pipelines
     }
 
 
-def service(
-    name: str,
-    home: Home,
-    ports: Mapping[str, int],
-    settings: Mapping[str, str],
-    extra: Mapping[str, str],
-) -> Part:
-    """The service `name` as `python -m tidemill_<name>` with `settings`, its ports, and `extra` over them."""
+def service(name: str, home: Home, ports: Mapping[str, int], settings: Mapping[str, str]) -> Part:
+    """The service `name` as `python -m tidemill_<name>` with `settings` and its ports; no other TIDEMILL_ variable."""
     own_ports = {"TIDEMILL_HTTP_PORT": str(ports[name])}
     if grpc := ports.get(f"{name}-grpc"):
         own_ports["TIDEMILL_GRPC_PORT"] = str(grpc)
@@ -54,9 +48,9 @@ def service(
     return Part(
         name=name,
         command=(sys.executable, "-m", f"tidemill_{name}"),
-        environment={"OMP_NUM_THREADS": "1", **inherited, **settings, **own_ports, **extra},
+        environment={**inherited, **settings, **own_ports},
         folder=home.folder(f"work/{name}"),
         ports=tuple(int(port) for port in own_ports.values()),
         is_ready=lambda: answers_ok(ports[name], "/readyz"),
-        stop_seconds=float(settings.get("TIDEMILL_SHUTDOWN_SECONDS", "15")) + 5,
+        stop_seconds=float(settings["TIDEMILL_SHUTDOWN_SECONDS"]) + 5,
     )

@@ -1,6 +1,5 @@
 """What the embedded parts need on the machine, fetched once into the project's cache and shared by all stacks."""
 
-import fcntl
 import hashlib
 import os
 import re
@@ -8,31 +7,49 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill_local.errors import StackError
 from tidemill_local.home import CACHE, ROOT
+from tidemill_local.locks import locked
 from tidemill_local.progress import Progress
 
 POM = ROOT / "deploy/local/kafka/pom.xml"
 TRITON_REQUIREMENTS = ROOT / "deploy/triton/requirements.txt"
 JAVA_MAJOR = 17
+LIBPYTHON = f"libpython{sys.version_info.major}.{sys.version_info.minor}.so.1.0"
 
 
-def kafka_jars(progress: Progress) -> Path:
-    """Folder with the Kafka server's jars, fetched with Maven if missing; makes sure of Java as well."""
-    ensure_java(progress)
-    return _cached("kafka", _digest(POM), progress, _fetch_kafka)
+@dataclass(frozen=True)
+class Fetched:
+    """A folder of the cache. `fetch` fills it; it is complete if it exists."""
+
+    path: Path
+    fetch: Callable[[Path, Progress], None]
+
+    def ensure(self, progress: Progress) -> None:
+        """Fill the folder if it is missing, once even if several processes ask."""
+        if self.path.exists():
+            return
+        with locked(self.path.parent / "lock"):
+            if not self.path.exists():
+                draft = self.path.with_name(f"{self.path.name}.new")
+                shutil.rmtree(draft, ignore_errors=True)
+                self.fetch(draft, progress)
+                draft.rename(self.path)
 
 
-def triton_environment(progress: Progress) -> Path:
-    """Virtual environment with Triton and ONNX Runtime, made with uv if missing."""
-    key = _digest(TRITON_REQUIREMENTS) + f"-py{sys.version_info.major}{sys.version_info.minor}"
-    environment = _cached("triton", key, progress, _make_triton_environment)
-    libpython_folder(progress)
-    return environment
+def kafka_jars() -> Fetched:
+    """The Kafka server's jars, fetched with Maven."""
+    return Fetched(CACHE / "kafka" / _digest(POM), _fetch_kafka)
+
+
+def triton_environment() -> Fetched:
+    """A virtual environment with Triton and ONNX Runtime, made with uv."""
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    return Fetched(CACHE / "triton" / f"{_digest(TRITON_REQUIREMENTS)}-{python}", _make_triton_environment)
 
 
 def ensure_java(progress: Progress) -> None:
@@ -42,15 +59,17 @@ def ensure_java(progress: Progress) -> None:
     _install(["openjdk-17-jre-headless", "openjdk-21-jre-headless"], "Java", progress)
 
 
-def libpython_folder(progress: Progress) -> Path:
-    """Folder of the shared libpython of this interpreter, which Triton's python backend links to."""
-    name = f"libpython{sys.version_info.major}.{sys.version_info.minor}.so.1.0"
-    if folder := _find_library(name):
-        return folder
-    _install([name.split(".so")[0]], name, progress)
-    if folder := _find_library(name):
-        return folder
-    raise StackError(f"{name} is missing.", "Use a Python built with --enable-shared.")
+def ensure_libpython(progress: Progress) -> None:
+    """Install this interpreter's shared libpython, which Triton's python backend links to, if it is missing."""
+    if libpython_folder() is None:
+        _install([LIBPYTHON.split(".so")[0]], LIBPYTHON, progress)
+
+
+def libpython_folder() -> Path | None:
+    """Folder of this interpreter's shared libpython; None if it has none."""
+    folder = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib")
+    places = [folder, folder / (sysconfig.get_config_var("MULTIARCH") or ""), Path(sys.base_prefix) / "lib"]
+    return next((place for place in places if (place / LIBPYTHON).exists()), None)
 
 
 def _fetch_kafka(folder: Path, progress: Progress) -> None:
@@ -78,29 +97,6 @@ def find_uv() -> str:
     return found
 
 
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `file`; it falls with the process."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
-def _cached(name: str, key: str, progress: Progress, fetch: Callable[[Path, Progress], None]) -> Path:
-    folder = CACHE / name / key
-    if folder.exists():
-        return folder
-    with locked(CACHE / f"{name}.lock"):
-        if not folder.exists():
-            draft = folder.with_name(f"{key}.new")
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.parent.mkdir(parents=True, exist_ok=True)
-            fetch(draft, progress)
-            draft.rename(folder)
-    return folder
-
-
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
@@ -112,12 +108,6 @@ def _java_major() -> int:
     answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(\d+)', answer)
     return int(version.group(1)) if version else 0
-
-
-def _find_library(name: str) -> Path | None:
-    folder = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib")
-    places = [folder, folder / (sysconfig.get_config_var("MULTIARCH") or ""), Path(sys.base_prefix) / "lib"]
-    return next((place for place in places if (place / name).exists()), None)
 
 
 def _install(alternatives: Sequence[str], what: str, progress: Progress) -> None:

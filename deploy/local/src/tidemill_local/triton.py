@@ -4,24 +4,32 @@ import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tidemill_local.errors import StackError
 from tidemill_local.home import ROOT, Home
 from tidemill_local.part import Part, answers_ok
+from tidemill_local.progress import Progress
+from tidemill_local.setup import ensure_libpython, libpython_folder, triton_environment
 
 BACKENDS = ROOT / "deploy/triton/backends"
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def triton(home: Home, http_port: int, grpc_port: int, metrics_port: int, environment: Path, libpython: Path) -> Part:
-    """Triton under explicit model control, serving the home's model repository from `environment`."""
-    packages = next((environment / "lib").glob("python3.*")) / "site-packages"
+def triton(home: Home, ports: Mapping[str, int], progress: Progress) -> Part:
+    """Triton under explicit model control, serving the home's model repository."""
+    http_port, grpc_port, metrics_port = (ports[f"triton-{plane}"] for plane in ("http", "grpc", "metrics"))
+    installed = triton_environment()
+    packages = installed.path / f"lib/python{VERSION}/site-packages"
     server = packages / "pytriton/tritonserver"
     folder = home.folder("triton")
     backends = folder / "backends"
     region = "tidemill_" + hashlib.sha256(str(home.path).encode()).hexdigest()[:10]
 
     def prepare() -> None:
+        installed.ensure(progress)
+        ensure_libpython(progress)
         for leftover in Path("/dev/shm").glob(f"{region}*"):  # noqa: S108
             leftover.unlink(missing_ok=True)
         _assemble(server, backends)
@@ -34,6 +42,7 @@ def triton(home: Home, http_port: int, grpc_port: int, metrics_port: int, enviro
             f"--backend-directory={backends}",
             "--model-control-mode=explicit",
             "--disable-auto-complete-config",
+            "--strict-readiness=false",
             f"--backend-config=python,shm-region-prefix-name={region}",
             "--http-address=127.0.0.1",
             f"--http-port={http_port}",
@@ -46,8 +55,8 @@ def triton(home: Home, http_port: int, grpc_port: int, metrics_port: int, enviro
         ),
         environment={
             **os.environ,
-            "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
-            "LD_LIBRARY_PATH": f"{packages / 'nvidia_pytriton.libs'}{os.pathsep}{libpython}",
+            "PATH": f"{installed.path / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+            "LD_LIBRARY_PATH": f"{packages / 'nvidia_pytriton.libs'}{os.pathsep}{libpython_folder() or '/usr/lib'}",
             "OMP_NUM_THREADS": "1",
         },
         folder=folder,
@@ -59,10 +68,9 @@ def triton(home: Home, http_port: int, grpc_port: int, metrics_port: int, enviro
 
 def _assemble(server: Path, backends: Path) -> None:
     """Put the python backend, its stub for this Python and our backends side by side."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = server / "python_backend_stubs" / version / "triton_python_backend_stub"
+    stub = server / "python_backend_stubs" / VERSION / "triton_python_backend_stub"
     if not stub.exists():
-        raise StackError(f"Triton has no stub for Python {version}.", "Use Python 3.11, 3.12 or 3.13.")
+        raise StackError(f"Triton has no stub for Python {VERSION}.", "Use Python 3.11, 3.12 or 3.13.")
     shutil.rmtree(backends, ignore_errors=True)
     shutil.copytree(server / "backends/python", backends / "python")
     shutil.copy(stub, backends / "python")

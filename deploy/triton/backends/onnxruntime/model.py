@@ -12,8 +12,6 @@ import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
 
-INVALID = pb_utils.TritonError.INVALID_ARG
-
 
 class InvalidRequest(Exception):
     """One request cannot be answered; the others of its batch can."""
@@ -72,7 +70,7 @@ class TritonPythonModel:
         """Yield (position, outputs or the error) for each member of one group."""
         try:
             yield from self.run_together(members)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             if len(members) == 1:
                 yield members[0][0], error
                 return
@@ -136,4 +134,5 @@ def decode(name, values):
 
 def failure(error):
     """An error response that blames the request."""
-    return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(str(error), INVALID))
+    invalid = pb_utils.TritonError.INVALID_ARG
+    return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(str(error), invalid))

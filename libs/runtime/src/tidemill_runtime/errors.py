@@ -2,6 +2,7 @@
 
 TidemillError                500 INTERNAL
 ├── InvalidInput             400 INVALID_ARGUMENT
+├── Unauthorized             401 UNAUTHENTICATED
 ├── NotFound                 404 NOT_FOUND
 ├── Conflict                 409 FAILED_PRECONDITION
 ├── TooLarge                 413 RESOURCE_EXHAUSTED
@@ -26,6 +27,13 @@ class InvalidInput(TidemillError):
 
     status = 400
     grpc_code = "INVALID_ARGUMENT"
+
+
+class Unauthorized(TidemillError):
+    """The caller has not shown who it is."""
+
+    status = 401
+    grpc_code = "UNAUTHENTICATED"
 
 
 class NotFound(TidemillError):

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from tidemill_runtime import failpoints, logs, tracing
 from tidemill_runtime.settings import ServiceSettings
@@ -99,7 +99,8 @@ async def serve(components: Sequence[Component], shutdown_seconds: float) -> int
 async def _until_stopped(stopping: asyncio.Event, started: Sequence[Component]) -> None:
     signalled = asyncio.create_task(stopping.wait())
     failures = [component.failed for component in started if isinstance(component, Fallible)]
-    await asyncio.wait([signalled, *failures], return_when=asyncio.FIRST_COMPLETED)
+    ends: list[asyncio.Future[Any]] = [signalled, *failures]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     signalled.cancel()
     for failure in failures:
         if failure.done():

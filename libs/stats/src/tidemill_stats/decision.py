@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf
-from types import MappingProxyType
 from typing import Any
 
 from tidemill_stats.errors import InvalidInput
@@ -86,7 +85,7 @@ class Streak:
 class DecisionState:
     """What `step` remembers: streaks by subject, the end of the newest window, and of the last alarm's window."""
 
-    streaks: Mapping[str, Streak] = field(default_factory=lambda: MappingProxyType({}))
+    streaks: Mapping[str, Streak] = field(default_factory=dict)
     last_window: int | None = None
     last_alarm: int | None = None
 

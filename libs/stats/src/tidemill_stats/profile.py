@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
 
 import numpy as np
 
@@ -86,7 +84,6 @@ class CategoricalProfile:
 
 
 ColumnProfile = NumericProfile | CategoricalProfile
-_NO_COLUMNS: Final[Mapping[str, ColumnProfile]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -98,12 +95,12 @@ class DataProfile:
     """
 
     rows: int
-    columns: Mapping[str, ColumnProfile] = _NO_COLUMNS
+    columns: Mapping[str, ColumnProfile]
     from_time: int | None = None
     to_time: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", MappingProxyType(dict(sorted(self.columns.items()))))
+        object.__setattr__(self, "columns", dict(sorted(self.columns.items())))
         for name, column in self.columns.items():
             if column.present + column.missing != self.rows:
                 raise InvalidInput(f"column {name!r} counts {column.present + column.missing} values, not {self.rows}")
@@ -136,7 +133,8 @@ def merge_columns(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
     missing = a.missing + b.missing
     if isinstance(a, NumericProfile) and isinstance(b, NumericProfile):
         return NumericProfile(a.edges, a.counts + b.counts, a.moments.merge(b.moments), missing)
-    assert isinstance(a, CategoricalProfile) and isinstance(b, CategoricalProfile)
+    assert isinstance(a, CategoricalProfile)
+    assert isinstance(b, CategoricalProfile)
     return CategoricalProfile(a.categories, a.counts + b.counts, a.other + b.other, missing)
 
 

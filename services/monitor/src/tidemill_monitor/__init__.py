@@ -1,0 +1,1 @@
+"""Watches live predictions and late truth, and asks for retraining when the world moved."""

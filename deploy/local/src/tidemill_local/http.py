@@ -1,0 +1,29 @@
+"""Calls of the services' HTTP interfaces."""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from tidemill_local.errors import StackError
+
+SECONDS = 30
+
+
+def call(method: str, url: str, body: object | None = None) -> Any:
+    """The decoded JSON answer. Raises StackError with the service's own message when it refuses or does not answer."""
+    place = urlsplit(url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=SECONDS)
+    try:
+        connection.request(method, place.path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        content = json.load(answer)
+    except (OSError, http.client.HTTPException) as error:
+        raise StackError(f"{url} does not answer: {error}", "Start the stack: ./tidemill up") from error
+    except ValueError as error:
+        raise StackError(f"{url} answered {answer.status} without JSON.") from error
+    finally:
+        connection.close()
+    if answer.status >= http.client.BAD_REQUEST:
+        raise StackError(str(content.get("error", content) if isinstance(content, dict) else content))
+    return content

@@ -1,0 +1,1 @@
+"""The monitor's side of faust and Kafka."""

@@ -1,0 +1,1 @@
+"""What the monitor knows and decides, without I/O."""
