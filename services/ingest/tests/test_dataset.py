@@ -6,7 +6,7 @@ from ingest_examples import hours, message, ride, truth, weather
 from tidemill_contracts.pipeline import PipelineFile
 from tidemill_ingest.adapters.lake import Lake
 from tidemill_ingest.datasets import DatasetWriter
-from tidemill_ingest.domain.dataset import Progress, assemble, chained_digest, is_due
+from tidemill_ingest.domain.dataset import LabelSummary, Progress, assemble, chained_digest, is_due
 from tidemill_ingest.domain.messages import LabelStream, RecordStream
 from tidemill_ingest.storing import StreamStore
 
@@ -83,7 +83,7 @@ def test_the_digest_depends_on_rows_and_history(pipeline) -> None:
 )
 def test_a_version_is_due_after_enough_labels_or_enough_time(pipeline, labels: int, hour: float, due: bool) -> None:
     progress = Progress(version=1, rows=5, labels=10, observed_until=hours(0))
-    assert is_due(pipeline, progress, 10 + labels, hours(hour)) is due
+    assert is_due(pipeline, progress, LabelSummary(10 + labels, hours(-50), hours(hour))) is due
 
 
 class Loop:
@@ -136,3 +136,9 @@ def test_two_writers_make_one_version(tmp_path, pipeline) -> None:
     other = Loop(tmp_path.as_uri(), pipeline)
     assert loop.writer.write_if_due() == other.writer.write_if_due()
     assert Loop(tmp_path.as_uri(), pipeline).announced.rows == 4
+
+
+def test_the_first_version_counts_time_from_the_first_label(pipeline) -> None:
+    assert is_due(pipeline, Progress(), LabelSummary(2, hours(0), hours(24 * 7)))
+    assert not is_due(pipeline, Progress(), LabelSummary(2, hours(0), hours(24 * 7 - 1)))
+    assert not is_due(pipeline, Progress(), LabelSummary(0, None, None))

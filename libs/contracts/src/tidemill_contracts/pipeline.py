@@ -177,7 +177,7 @@ class Triggers(Strict):
     """What starts a training."""
 
     data_arrived: Literal["first", "every", "never"] = "first"
-    first_rows: int = Field(default=1, ge=1, description="Rows the first training waits for.")
+    first_span: Duration = Field(default=timedelta(0), description="Event time the first training's data must span.")
     drift: bool = True
 
 

@@ -19,7 +19,15 @@ from tidemill_stats import profile_columns, to_proto
 
 from tidemill_ingest import metrics
 from tidemill_ingest.adapters.lake import Lake
-from tidemill_ingest.domain.dataset import EVENT_TIME, RECORD_ID, Progress, assemble, chained_digest, is_due
+from tidemill_ingest.domain.dataset import (
+    EVENT_TIME,
+    RECORD_ID,
+    LabelSummary,
+    Progress,
+    assemble,
+    chained_digest,
+    is_due,
+)
 
 PROGRESS = "tidemill.progress"
 ANNOUNCEMENT = "tidemill.data-arrived"
@@ -52,29 +60,29 @@ class DatasetWriter:
         Another member may have written it meanwhile: then its announcement is returned, which is the same.
         """
         self._labels.open()
-        labels, observed_until = self._labels.summary({"pipeline": self.pipeline.name}, "observed_at")
-        if not is_due(self.pipeline, self._progress, labels, observed_until):
+        labels = self._labels.summary({"pipeline": self.pipeline.name}, "observed_at")
+        if not is_due(self.pipeline, self._progress, labels):
             return None
         try:
-            return self._write(labels, observed_until)
+            return self._write(labels)
         except Conflict:
             log.info("another member wrote the data set", pipeline=self.pipeline.name)
             return self.resume()
 
-    def _write(self, labels: int, observed_until: datetime | None) -> DataArrived | None:
+    def _write(self, labels: LabelSummary) -> DataArrived | None:
         before = self._progress
         self._dataset.open()
         if self._dataset.transaction_version(self._application) != before.version:
             raise Conflict(f"version {before.version} is not the newest any more")
         rows = self._assemble(before.version + 1)
         if rows.is_empty():
-            self._progress = replace(before, labels=labels, observed_until=observed_until)
+            self._progress = replace(before, labels=labels.count, observed_until=labels.newest)
             return None
         after = Progress(
             version=before.version + 1,
             rows=before.rows + rows.height,
-            labels=labels,
-            observed_until=observed_until,
+            labels=labels.count,
+            observed_until=labels.newest,
             digest=chained_digest(before.digest, rows),
         )
         announcement = self._announcement(after, rows)

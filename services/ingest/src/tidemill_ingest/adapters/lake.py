@@ -18,6 +18,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from tidemill_contracts.pipeline import Pipeline, Source
 from tidemill_runtime.errors import Conflict, Unavailable
 
+from tidemill_ingest.domain.dataset import LabelSummary
+
 COMPACT_ABOVE_FILES = 256
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -118,14 +120,17 @@ class Table:
         if len(table.file_uris()) > COMPACT_ABOVE_FILES:
             table.optimize.compact()
 
-    def summary(self, partition: Mapping[str, str], time_column: str) -> tuple[int, datetime | None]:
-        """Rows of a partition and the newest value of a time column, from the files' statistics alone."""
+    def summary(self, partition: Mapping[str, str], time_column: str) -> LabelSummary:
+        """Rows of a partition and the span of a time column, from the files' statistics alone."""
         files = pl.DataFrame(self._opened().get_add_actions(flatten=True))
         for name, value in partition.items():
             files = files.filter(pl.col(f"partition.{name}") == value)
-        newest = files[f"max.{time_column}"].max() if files.height else None
-        assert newest is None or isinstance(newest, datetime)
-        return int(files["num_records"].sum()), newest
+        if files.is_empty():
+            return LabelSummary(0, None, None)
+        oldest, newest = files[f"min.{time_column}"].min(), files[f"max.{time_column}"].max()
+        assert isinstance(oldest, datetime)
+        assert isinstance(newest, datetime)
+        return LabelSummary(int(files["num_records"].sum()), oldest, newest)
 
     def read(self, columns: Sequence[str] | None = None, condition: ds.Expression | None = None) -> pl.DataFrame:
         """The rows of the snapshot in hand."""

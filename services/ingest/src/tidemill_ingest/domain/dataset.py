@@ -24,16 +24,22 @@ class Progress:
     digest: str = ""
 
 
-def is_due(pipeline: Pipeline, progress: Progress, labels: int, observed_until: datetime | None) -> bool:
-    """Whether a new version is due: enough new labels, or enough event time since the last one."""
-    fresh = labels - progress.labels
-    if fresh <= 0 or observed_until is None:
+@dataclass(frozen=True)
+class LabelSummary:
+    """How many labels there are, and when the first and the last were observed."""
+
+    count: int
+    oldest: datetime | None
+    newest: datetime | None
+
+
+def is_due(pipeline: Pipeline, progress: Progress, labels: LabelSummary) -> bool:
+    """Whether a new version is due: enough new labels, or enough time since the last version or the first label."""
+    fresh = labels.count - progress.labels
+    since = progress.observed_until or labels.oldest
+    if fresh <= 0 or labels.newest is None or since is None:
         return False
-    if fresh >= pipeline.dataset.announce_every_rows:
-        return True
-    if progress.observed_until is None:
-        return False
-    return observed_until - progress.observed_until >= pipeline.dataset.announce_every
+    return fresh >= pipeline.dataset.announce_every_rows or labels.newest - since >= pipeline.dataset.announce_every
 
 
 def assemble(
