@@ -11,3 +11,7 @@ class StackError(Exception):
         super().__init__(message)
         self.cure = cure
         self.log = log
+
+
+class NotThere(StackError):
+    """A service knows no such thing."""

@@ -20,6 +20,7 @@ from tidemill_local.progress import Progress, silent
 from tidemill_local.services import addresses, service, service_settings
 from tidemill_local.triton import triton
 
+POLL_SECONDS = 0.1
 INFRASTRUCTURE = ("kafka", "postgres", "triton")
 
 
@@ -101,6 +102,8 @@ class Stack:
             for name in reversed(INFRASTRUCTURE):
                 if name in wanted:
                     self.stop(name)
+            for unknown in self.processes.all() if services is None else ():
+                self.kill(unknown)
 
     def start(self, name: str, env: Mapping[str, str] | None = None) -> None:
         """Start one process if it is not running, with `env` over its settings, and wait until it is ready."""
@@ -173,15 +176,16 @@ class Stack:
         begun = time.monotonic()
         waiting = list(parts)
         while waiting:
+            alive = self.processes.all()
             for part in list(waiting):
                 if part.is_ready():
                     waiting.remove(part)
                     self._progress(part.name, "ready")
-                elif not self.is_running(part.name):
+                elif part.name not in alive:
                     raise self._failure(part, "ended while it started", launched[part.name])
                 elif time.monotonic() - begun > part.start_seconds:
                     raise self._failure(part, f"is not ready after {part.start_seconds:g} s", launched[part.name])
-            time.sleep(0.05)
+            time.sleep(POLL_SECONDS if waiting else 0)
 
     def _launch(self, part: Part) -> int:
         """Start `part` unless it runs; returns how long its log was before."""

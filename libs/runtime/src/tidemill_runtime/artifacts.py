@@ -6,7 +6,7 @@ Clients never name a path; a digest is verified on every read.
 import hashlib
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
@@ -14,7 +14,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 from tidemill_runtime.errors import CorruptArtifact, InvalidInput, NotFound, TooLarge
 
 MAX_ARTIFACT_BYTES = 2 << 30
-_DIGEST = re.compile(r"^[0-9a-f]{64}$")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class ArtifactStore:
@@ -53,7 +53,7 @@ class ArtifactStore:
 
 
 def _key(digest: str) -> str:
-    if not _DIGEST.match(digest):
+    if not _DIGEST.fullmatch(digest):
         raise InvalidInput(f"{digest!r} is not a SHA-256 in hex")
     return f"sha256/{digest}"
 
@@ -62,5 +62,5 @@ def _open(url: str) -> ObjectStore:
     if url.startswith("memory:"):
         return MemoryStore()
     if url.startswith("file:"):
-        return LocalStore(prefix=Path(urlsplit(url).path), mkdir=True)
+        return LocalStore(prefix=Path(unquote(urlsplit(url).path)), mkdir=True)
     return from_url(url)

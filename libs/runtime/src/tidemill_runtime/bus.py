@@ -9,9 +9,10 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
@@ -19,7 +20,7 @@ from tidemill.v1.monitoring_pb2 import DeadLetter
 from tidemill_contracts import topics
 
 from tidemill_runtime import failpoints, kafka, logs, metrics, tracing
-from tidemill_runtime.errors import InvalidInput, TidemillError, Unavailable
+from tidemill_runtime.errors import InvalidInput, TidemillError, TooLarge, Unavailable
 from tidemill_runtime.events import Event, decode, headers_of
 from tidemill_runtime.lifecycle import Worker
 from tidemill_runtime.settings import ServiceSettings
@@ -29,6 +30,7 @@ MAX_BACKOFF_SECONDS = 10.0
 POLL_MS = 500
 POLL_MESSAGES = 500
 SEND_SECONDS = 30
+MAX_CAUSE_CHARACTERS = 2000
 
 Handler = Callable[[Event[Any]], Awaitable[None]]
 Subscriptions = Mapping[str, tuple[type[Message], Handler]]
@@ -119,7 +121,8 @@ class Consumer:
         self._backoff_seconds = backoff_seconds
         self._worker = Worker(f"consumer {group}", self._consume)
         self._client: AIOKafkaConsumer | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
+        self._membership = _Membership()
         self._settled: dict[TopicPartition, int] = {}
 
     @property
@@ -128,30 +131,31 @@ class Consumer:
 
     @property
     def ready(self) -> bool:
-        """Whether it has joined its group."""
-        return self._client is not None and bool(self._client.assignment())
+        """Whether it has joined its group; where replicas outnumber partitions, it may have none to itself."""
+        return self._membership.joined
 
     async def start(self) -> None:
         self._client = await kafka.open_consumer(self._settings, self._group, self._group)
-        self._client.subscribe(list(self._subscriptions))
+        self._client.subscribe(list(self._subscriptions), listener=self._membership)
         await self._worker.start()
 
     async def stop(self) -> None:
-        """End after the message in hand, commit what is done, leave the group."""
-        self._stopping = True
-        await self._worker.stop()
+        """End after the message in hand, if that is soon; commit what is done, leave the group."""
+        self._stopping.set()
+        await self._worker.stop(self._settings.shutdown_seconds / 2)
         if self._client:
             await self._commit()
             await kafka.close(self._client)
 
     async def _consume(self) -> None:
         assert self._client
-        while not self._stopping:
+        while not self._stopping.is_set():
             batches = await self._client.getmany(timeout_ms=POLL_MS, max_records=POLL_MESSAGES)
             for partition, messages in batches.items():
                 for message in messages:
                     await self._process(message)
-                    self._settled[partition] = message.offset + 1
+                    if self._stopping.is_set():
+                        return
             await self._commit()
 
     async def _commit(self) -> None:
@@ -174,10 +178,11 @@ class Consumer:
             attempt += 1
             try:
                 await self._handle(message, message_type, handler)
+                metrics.MESSAGES.labels(message.topic, self._group, "processed").inc()
                 break
             except InvalidInput as error:
                 await self._give_up(message, error, attempt)
-                return
+                break
             except Exception as error:
                 transient = is_transient(error)
                 log.warning(
@@ -185,10 +190,16 @@ class Consumer:
                 )
                 if not transient and attempt >= self._max_attempts:
                     await self._give_up(message, error, attempt)
-                    return
+                    break
                 metrics.RETRIES.labels(message.topic, self._group).inc()
-                await asyncio.sleep(backoff(attempt, self._backoff_seconds))
-        metrics.MESSAGES.labels(message.topic, self._group, "processed").inc()
+                if await self._stopped_within(backoff(attempt, self._backoff_seconds)):
+                    return
+        self._settled[TopicPartition(message.topic, message.partition)] = message.offset + 1
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return self._stopping.is_set()
 
     async def _handle(self, message: ConsumerRecord, message_type: type[Message], handler: Handler) -> None:
         position = f"{message.topic}/{message.partition}/{message.offset}"
@@ -206,11 +217,26 @@ class Consumer:
                     topics.dead_letter(message.topic), key=message.key, value=letter.SerializeToString()
                 )
                 break
+            except TooLarge:
+                log.error("dead letter without its value, which is too large", topic=message.topic, size=len(letter.value))
+                letter.ClearField("value")
             except Unavailable as unavailable:
                 log.warning("dead letter not sent; trying again", topic=message.topic, error=str(unavailable))
                 await asyncio.sleep(1)
         metrics.MESSAGES.labels(message.topic, self._group, "dead_letter").inc()
         log.error("gave up on a message", topic=message.topic, offset=message.offset, cause=letter.cause)
+
+
+class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Whether a consumer has joined its group."""
+
+    joined = False
+
+    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        return
+
+    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        self.joined = True
 
 
 class TableReader:
@@ -237,6 +263,7 @@ class TableReader:
         await kafka.call(self._client.topics(), "metadata")
         partitions = self._client.partitions_for_topic(self._topic)
         if not partitions:
+            await kafka.close(self._client)
             raise Unavailable(f"topic {self._topic} does not exist; create it with `tidemill up`")
         self._client.assign([TopicPartition(self._topic, partition) for partition in partitions])
         await self._worker.start()
@@ -292,11 +319,11 @@ def dead_letter(message: ConsumerRecord, group: str, error: Exception, attempts:
         partition=message.partition,
         offset=message.offset,
         consumer_group=group,
-        cause=str(error) or type(error).__name__,
+        cause=(str(error) or type(error).__name__)[:MAX_CAUSE_CHARACTERS],
         attempts=attempts,
         key=message.key or b"",
         value=message.value or b"",
-        headers=dict(message.headers),
+        headers={name: value or b"" for name, value in message.headers},
     )
     letter.failed_at.GetCurrentTime()
     return letter

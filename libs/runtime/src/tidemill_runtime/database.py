@@ -7,14 +7,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from asyncpg.exceptions import PostgresConnectionError
+from asyncpg.exceptions import DataError, OperatorInterventionError, PostgresConnectionError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from tidemill_runtime import logs
-from tidemill_runtime.errors import Unavailable
+from tidemill_runtime.errors import InvalidInput, Unavailable
 from tidemill_runtime.settings import DatabaseSettings
 
 CONNECT_SECONDS = 10
@@ -86,9 +86,11 @@ class Database:
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PostgresConnectionError, OSError) as error:
+    except (OperationalError, InterfaceError, PostgresConnectionError, OperatorInterventionError, OSError) as error:
         raise Unavailable(f"PostgreSQL does not answer: {error.__class__.__name__}; is it running?") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise Unavailable("PostgreSQL closed the connection") from error
+        if error.orig and isinstance(error.orig.__cause__, DataError):
+            raise InvalidInput(f"PostgreSQL cannot hold this value: {error.orig.__cause__}") from error
         raise

@@ -73,10 +73,10 @@ def headers_of(event: Event[Message]) -> list[tuple[str, bytes]]:
 
 
 def decode(
-    value: bytes | None, headers: Iterable[tuple[str, bytes]], expected: type[M], *, position: str, key: bytes | None
+    value: bytes | None, headers: Iterable[tuple[str, bytes | None]], expected: type[M], *, position: str, key: bytes | None
 ) -> Event[M]:
     """The event of a Kafka message at `position` (topic/partition/offset); InvalidInput if it is not one."""
-    named = {name.lower(): content.decode("utf-8", "replace") for name, content in headers}
+    named = {name.lower(): content.decode("utf-8", "replace") for name, content in headers if content is not None}
     declared = named.get("ce_type", expected.DESCRIPTOR.full_name)
     if declared != expected.DESCRIPTOR.full_name:
         raise InvalidInput(f"type {declared} where {expected.DESCRIPTOR.full_name} is expected")
@@ -94,17 +94,18 @@ def decode(
 def _parse(value: bytes, content_type: str, expected: type[M]) -> M:
     message = expected()
     try:
-        if content_type.startswith(JSON):
+        if content_type.lower().startswith(JSON):
             json_format.Parse(value, message)
         else:
             message.ParseFromString(value)
-    except (DecodeError, json_format.ParseError, UnicodeDecodeError) as error:
+    except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"not a {expected.DESCRIPTOR.full_name} as {content_type}: {error}") from error
     return message
 
 
 def _time(headers: Mapping[str, str]) -> datetime:
     try:
-        return datetime.fromisoformat(headers["ce_time"])
+        time = datetime.fromisoformat(headers["ce_time"])
     except (KeyError, ValueError):
         return datetime.now(UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

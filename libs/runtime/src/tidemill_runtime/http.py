@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -90,8 +90,7 @@ class HttpServer:
     async def stop(self) -> None:
         self._server.should_exit = True
         if self._task:
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
         if not self.failed.done():
             self.failed.cancel()
 

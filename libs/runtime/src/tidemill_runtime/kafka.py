@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from tidemill_runtime.errors import Unavailable
+from tidemill_runtime.errors import TooLarge, Unavailable
 from tidemill_runtime.settings import ServiceSettings
 
 START_SECONDS = 30
@@ -19,12 +19,15 @@ T = TypeVar("T")
 
 
 async def call(awaitable: Awaitable[T], what: str, seconds: float = CALL_SECONDS) -> T:
-    """The result of an aiokafka call; Unavailable if it fails or takes longer than `seconds`."""
+    """The result of an aiokafka call; Unavailable if it fails or takes longer than `seconds`, TooLarge for a message
+    over the broker's or the producer's cap."""
     try:
         async with asyncio.timeout(seconds):
             return await awaitable
     except TimeoutError as error:
         raise Unavailable(f"Kafka: {what} took more than {seconds:g} s") from error
+    except MessageSizeTooLargeError as error:
+        raise TooLarge(f"Kafka: {what}: {error}") from error
     except KafkaError as error:
         raise Unavailable(f"Kafka: {what}: {error}") from error
 

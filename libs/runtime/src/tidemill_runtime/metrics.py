@@ -1,6 +1,8 @@
 """Prometheus metrics of the runtime; a service declares its own in its `metrics.py`. `docs/metrics.md` lists them."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 MESSAGES = Counter(
     "tidemill_bus_messages_total",

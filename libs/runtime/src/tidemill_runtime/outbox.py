@@ -100,6 +100,9 @@ class OutboxRelay:
             connection = await session.connection()
             await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('outbox ' || current_schema()))"))
             rows = (await session.exec(select(OutboxRow).order_by(col(OutboxRow.id)).limit(RELAY_BATCH))).all()
+            if not rows:
+                metrics.OUTBOX_PENDING.labels(self._database.schema).set(0)
+                return 0
             for row in rows:
                 headers = [(name, value.encode()) for name, value in row.headers.items()]
                 await self._producer.send_raw(row.topic, key=row.key, value=row.value, headers=headers)

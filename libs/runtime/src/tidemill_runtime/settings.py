@@ -45,6 +45,12 @@ class DatabaseSettings(PipelineSettings):
     database_url: SecretStr = Field(description="postgresql://user:password@host:port/database")
 
     @model_validator(mode="after")
+    def database_is_named_by_a_url(self) -> Self:
+        if not self.database_url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("TIDEMILL_DATABASE_URL must be postgresql://user:password@host:port/database")
+        return self
+
+    @model_validator(mode="after")
     def password_is_not_weak(self) -> Self:
         if self.environment != "local":
             refuse_weak("TIDEMILL_DATABASE_URL's password", urlsplit(self.database_url.get_secret_value()).password)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -9,13 +10,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from tidemill_contracts import topics
-from tidemill_contracts.pipeline import Source
 from tidemill_runtime.bus import Producer
 from tidemill_runtime.errors import InvalidInput, NotFound, TooLarge
 from tidemill_runtime.http import read_body
 
 from tidemill_ingest.adapters.lake import Lake
-from tidemill_ingest.domain.schema import Validator
+from tidemill_ingest.domain.messages import Message, RecordStream
 from tidemill_ingest.settings import IngestSettings
 
 NDJSON = "application/x-ndjson"
@@ -37,20 +37,23 @@ class Receipt(BaseModel):
 
 
 def create_router(
-    settings: IngestSettings, sources: Mapping[str, Source], producer: Producer, lake: Lake, lake_lock: asyncio.Lock
+    settings: IngestSettings,
+    streams: Mapping[str, RecordStream],
+    producer: Producer,
+    lake: Lake,
+    lake_lock: asyncio.Lock,
 ) -> APIRouter:
     """The routes under `/v1/sources`."""
     router = APIRouter(prefix="/v1/sources", tags=["sources"])
-    validators = {name: Validator(source) for name, source in sources.items()}
 
-    def known(source: str) -> Source:
-        if source not in sources:
-            raise NotFound(f"no source {source!r}; there are {', '.join(sorted(sources))}")
-        return sources[source]
+    def known(source: str) -> RecordStream:
+        if source not in streams:
+            raise NotFound(f"no source {source!r}; there are {', '.join(sorted(streams))}")
+        return streams[source]
 
     @router.get("")
     async def list_sources() -> dict[str, Any]:
-        return {name: source.model_dump(mode="json", exclude_none=True) for name, source in sources.items()}
+        return {name: stream.source.model_dump(mode="json", exclude_none=True) for name, stream in streams.items()}
 
     @router.post("/{source}/records", response_model=Receipt, status_code=202)
     async def push(source: str, request: Request) -> JSONResponse:
@@ -58,17 +61,24 @@ def create_router(
 
         202 if at least one was accepted, 400 if none was; either way every refused record is kept with its reasons.
         """
-        key = known(source).key
+        key = known(source).source.key
         body = await read_body(request, settings.ingest_max_body_bytes)
-        records = parse_records(body, request.headers.get("content-type", ""), settings.ingest_max_records)
-        receipt = Receipt(accepted=0, refused=[])
-        for index, (record, _) in enumerate(records):
-            verdict = validators[source].check(record)
-            if verdict.row is None:
-                identifier = str(record[key]) if isinstance(record, dict) and key in record else None
-                receipt.refused.append(RefusedRecord(index=index, id=identifier, reasons=list(verdict.reasons)))
-        receipt.accepted = len(records) - len(receipt.refused)
-        await producer.send_many(topics.records(source), [(record_key(record, key), raw) for record, raw in records])
+        records = split_records(body, request.headers.get("content-type", ""), settings.ingest_max_records)
+        messages = [
+            Message(0, index, datetime.now(UTC), record_key(record, key), record, ())
+            for index, record in enumerate(records)
+        ]
+        refusals = streams[source].refine(messages).refusals
+        await producer.send_many(topics.records(source), [(message.key, message.value) for message in messages])
+        receipt = Receipt(
+            accepted=len(messages) - len(refusals),
+            refused=[
+                RefusedRecord(
+                    index=refusal.message.offset, id=_text(refusal.message.key), reasons=list(refusal.reasons)
+                )
+                for refusal in refusals
+            ],
+        )
         return JSONResponse(receipt.model_dump(), 202 if receipt.accepted else 400)
 
     @router.get("/{source}/quarantine")
@@ -85,19 +95,19 @@ def create_router(
     return router
 
 
-def parse_records(body: bytes, content_type: str, max_records: int) -> list[tuple[object, bytes]]:
-    """Each record of a body with its own bytes; InvalidInput if the body is not JSON, TooLarge for too many.
+def split_records(body: bytes, content_type: str, max_records: int) -> list[bytes]:
+    """The JSON of each record; InvalidInput if the body is not JSON or empty, TooLarge for too many records.
 
-    A line of NDJSON that is not JSON comes as None: it is refused by itself, not with its neighbours.
+    A line of NDJSON that is not JSON is kept as it is: it is refused by itself, not with its neighbours.
     """
     if content_type.startswith(NDJSON):
-        records = [(_line(line), line) for line in body.splitlines() if line.strip()]
+        records = [line for line in body.splitlines() if line.strip()]
     else:
         try:
             parsed = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise InvalidInput(f"body: not JSON: {error}; for one record a line send content-type {NDJSON}") from error
-        records = [(record, orjson.dumps(record)) for record in (parsed if isinstance(parsed, list) else [parsed])]
+        records = [orjson.dumps(record) for record in parsed] if isinstance(parsed, list) else [body]
     if not records:
         raise InvalidInput("body: no records")
     if len(records) > max_records:
@@ -105,17 +115,14 @@ def parse_records(body: bytes, content_type: str, max_records: int) -> list[tupl
     return records
 
 
-def record_key(record: object, key: str) -> bytes | None:
+def record_key(record: bytes, key: str) -> bytes | None:
     """The Kafka key of a record: its id as text, None if it has none."""
-    identifier = record.get(key) if isinstance(record, dict) else None
-    return str(identifier).encode() if isinstance(identifier, str | int) else None
-
-
-def _line(line: bytes) -> object:
     try:
-        return orjson.loads(line)
+        parsed = orjson.loads(record)
     except orjson.JSONDecodeError:
         return None
+    identifier = parsed.get(key) if isinstance(parsed, dict) else None
+    return str(identifier).encode() if isinstance(identifier, str | int) else None
 
 
 def _text(value: bytes | None) -> str | None:

@@ -26,9 +26,9 @@ def main() -> None:
     sources = sources_of(pipelines)
     lake = Lake(settings.lake_url)
     producer = Producer(settings, "ingest")
-    streams = [RecordStream(name, source) for name, source in sources.items()]
+    streams = {name: RecordStream(name, source) for name, source in sources.items()}
     stores = {
-        stream.topic: StreamStore(lake, stream, lake.records(stream.name, sources[stream.name])) for stream in streams
+        stream.topic: StreamStore(lake, stream, lake.records(name, stream.source)) for name, stream in streams.items()
     }
     labels = LabelStream(list(pipelines.values()))
     stores[labels.topic] = StreamStore(lake, labels, lake.labels())
@@ -39,7 +39,7 @@ def main() -> None:
         return {"kafka": bool(collector.reader.assigned)}
 
     app = create_app("Tidemill ingest", readiness)
-    app.include_router(create_router(settings, sources, producer, lake, collector.lake_lock))
+    app.include_router(create_router(settings, streams, producer, lake, collector.lake_lock))
     http = HttpServer(app, settings.http_host, settings.http_port)
     run("ingest", settings, [producer, collector.reader, Worker("collector", collector.run), http])
 

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from tidemill_local.console import out, report
+from tidemill_local.home import Home
 from tidemill_local.stack import Stack
 
 
@@ -14,12 +16,18 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     context: typer.Context,
-    full: Annotated[bool, typer.Option("--full", help="The whole year.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 2013,
+    full: Annotated[bool, typer.Option("--full", help="Every flight; the default is one in five.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running, to look around.")] = False,
 ) -> None:
-    """Replay a year of flights through the whole loop and report on it."""
-    from tidemill_flights import demo as flights
+    """Replay a year of flights through the whole loop and report on it. Its data is apart from `tidemill up`'s."""
+    from tidemill_local.demo.run import FULL, QUICK, run
 
-    stack: Stack = context.obj
-    stack.up()
-    flights.run(stack, full=full, seed=seed)
+    given: Stack = context.obj
+    stack = Stack(Home.at(given.home.path / "demo"), given.port_offset, progress=report)
+    try:
+        run(stack, FULL if full else QUICK)
+    finally:
+        if keep:
+            out.print(f"The stack runs on; look around with ./tidemill --home {stack.home.path} status", soft_wrap=True)
+        else:
+            stack.down()

@@ -26,7 +26,8 @@ def up(context: typer.Context, names: Names = None) -> None:
     """Start what is not running and wait until it is ready."""
     stack: Stack = context.obj
     stack.up(names or None)
-    out.print(Text.assemble("The stack is up. Gateway: ", (stack.http_url("gateway"), "bold")))
+    if not names:
+        out.print(Text.assemble("The stack is up. Gateway: ", (stack.http_url("gateway"), "bold")))
 
 
 def down(context: typer.Context, names: Names = None) -> None:

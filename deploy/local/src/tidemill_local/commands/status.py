@@ -56,12 +56,12 @@ def lag_table(rows: Iterable[Lag]) -> Table:
 
 def models_table(url: str) -> Table:
     """Model versions with their state, and the weights of the route that stands."""
-    table = Table("model", "version", "state", "route", title="Models", title_justify="left")
+    table = Table("model", "version", "state", "route", "why", title="Models", title_justify="left")
     for model in registry.models(url):
         weights = registry.route_weights(url, model)
         for version in registry.versions(url, model):
-            number = version["version"]
-            table.add_row(model, str(number), str(version.get("status", "")), weights.get(int(number), ""))
+            number = int(version["version"])
+            table.add_row(model, str(number), version["state"], weights.get(number, ""), version["reason"])
     return table
 
 

@@ -63,6 +63,7 @@ class RecordStream:
         self.name = name
         self.topic = topics.records(name)
         self.table = f"records/{name}"
+        self.source = source
         self.key: str | None = source.key
         self._validator = Validator(source)
 
