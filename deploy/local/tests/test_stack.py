@@ -54,6 +54,12 @@ def test_a_port_taken_by_someone_else_is_blamed_on_them(stack: Stack, tmp_path: 
         intruder.start("postgres")
 
 
+def test_a_stack_whose_home_holds_another_does_not_touch_it(stack: Stack):
+    outer = Stack(stack.home.path.parent, OFFSET + 50)
+
+    assert outer.processes.all() == {}
+
+
 def test_down_leaves_no_process_and_no_port(stack: Stack):
     stack.down()
 

@@ -100,7 +100,7 @@ class Processes:
             environment = process.environ()
             if environment.get(STACK) == str(self.home.path):
                 return environment.get(PROCESS)
-            if process.name() == "postgres" and Path(process.cwd()).is_relative_to(self.home.path):
+            if process.name() == "postgres" and Path(process.cwd()) == self.home.path / "postgres/data":
                 return "postgres"  # the server's children overwrite their environment with a title
         except (psutil.Error, OSError):
             return None

@@ -6,9 +6,9 @@ from typing import Any, cast
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from tidemill_contracts.pipeline import PipelineFile
+from tidemill_contracts.pipeline import Mistake, Pipeline, PipelineFile
 
 MAX_FILE_BYTES = 1 << 20
 
@@ -50,9 +50,12 @@ def load_pipeline(path: Path) -> PipelineFile:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PipelineError(f"{path}:{line}: not YAML: {error.problem}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path}:1: not YAML in UTF-8: {error}") from error
     if not isinstance(document, dict):
         raise PipelineError(f"{path}:1: a pipeline file is a mapping that begins with `apiVersion: tidemill/v1`")
     try:
+        Pipeline.model_validate(document)
         return PipelineFile.model_validate({**document, "path": path})
     except ValidationError as error:
         raise PipelineError("\n".join(_explain(path, document, item) for item in error.errors())) from error
@@ -60,6 +63,9 @@ def load_pipeline(path: Path) -> PipelineFile:
 
 def _explain(path: Path, document: Any, error: Any) -> str:
     location = [part for part in error["loc"] if part != "[key]"]
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, Mistake):
+        location += cause.location
     field = ".".join(str(part) for part in location) or "pipeline"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":

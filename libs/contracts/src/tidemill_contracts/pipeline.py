@@ -16,6 +16,7 @@ from tidemill_contracts.durations import format_duration, parse_duration
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Lower case letters, digits, - and _.")]
 FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+RESERVED = ("record_id", "event_time", "version")
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration, json_schema_input_type=str),
@@ -23,6 +24,14 @@ Duration = Annotated[
     Field(description="A number and a unit: 30s, 15m, 6h, 7d."),
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Mistake(ValueError):
+    """A part of the file that is wrong together with another; `location` leads to it."""
+
+    def __init__(self, message: str, *location: str | int) -> None:
+        super().__init__(message)
+        self.location = location
 
 
 class Strict(BaseModel):
@@ -66,9 +75,9 @@ class Source(Strict):
     def event_time_is_a_required_timestamp(self) -> Self:
         field = self.fields.get(self.event_time)
         if field is None or field.type != "timestamp" or not field.required:
-            raise ValueError(f"event_time {self.event_time!r} must be a required field of type timestamp")
+            raise Mistake(f"{self.event_time!r} must be a required field of type timestamp", "event_time")
         if self.key in self.fields:
-            raise ValueError(f"key {self.key!r} is a text by itself; remove it from the fields")
+            raise Mistake(f"key {self.key!r} is a text by itself; remove it from the fields", "fields", self.key)
         return self
 
 
@@ -208,10 +217,9 @@ class Pipeline(Strict):
     @model_validator(mode="after")
     def names_refer_to_something(self) -> Self:
         _check_sources(self)
-        for feature in self.features:
-            self.feature_field(feature)
+        _check_features(self)
         if (self.label.classes is None) != (self.task == "regression"):
-            raise ValueError("label.classes belongs to task classification, and only to it")
+            raise Mistake("classes belong to task classification, and only to it", "label", "classes")
         _unique([candidate.name for candidate in self.candidates], "candidates")
         _unique([feature_name(feature) for feature in self.features], "features")
         _check_metrics(self)
@@ -219,8 +227,8 @@ class Pipeline(Strict):
 
     def feature_field(self, feature: str) -> RecordField:
         """The record field behind a feature; ValueError says which is missing."""
-        source, _, field = feature.rpartition(".")
-        source = source or self.primary
+        source, dot, field = feature.rpartition(".")
+        source = source if dot else self.primary
         if source != self.primary and source not in {join.source for join in self.joins}:
             raise ValueError(f"feature {feature!r} needs source {source!r}, which is not joined; add it to joins")
         try:
@@ -265,28 +273,40 @@ def json_schema() -> dict[str, Any]:
 
 
 def _check_sources(pipeline: Pipeline) -> None:
-    known = sorted(pipeline.sources)
+    known = ", ".join(sorted(pipeline.sources))
     if pipeline.primary not in pipeline.sources:
-        raise ValueError(f"primary {pipeline.primary!r} is not one of the sources: {', '.join(known)}")
-    for join in pipeline.joins:
+        raise Mistake(f"{pipeline.primary!r} is not one of the sources: {known}", "primary")
+    for index, join in enumerate(pipeline.joins):
         if join.source not in pipeline.sources:
-            raise ValueError(f"join source {join.source!r} is not one of the sources: {', '.join(known)}")
+            raise Mistake(f"{join.source!r} is not one of the sources: {known}", "joins", index, "source")
         for field in join.on:
             for source in (pipeline.primary, join.source):
                 if field not in pipeline.sources[source].fields:
-                    raise ValueError(f"join field {field!r} is not a field of source {source!r}")
+                    raise Mistake(f"{field!r} is not a field of source {source!r}", "joins", index, "on")
+
+
+def _check_features(pipeline: Pipeline) -> None:
+    for index, feature in enumerate(pipeline.features):
+        try:
+            pipeline.feature_field(feature)
+        except ValueError as error:
+            raise Mistake(str(error), "features", index) from error
+        if feature_name(feature) in (*RESERVED, pipeline.label.name):
+            raise Mistake(f"{feature!r} is the name of another column of the data set", "features", index)
 
 
 def _check_metrics(pipeline: Pipeline) -> None:
-    used = [threshold.metric for threshold in pipeline.policy.thresholds]
-    if pipeline.policy.better_than_serving:
-        used.append(pipeline.policy.better_than_serving.metric)
-    for metric in [pipeline.primary_metric, *used]:
+    used: dict[tuple[str | int, ...], str] = {("primary_metric",): pipeline.primary_metric}
+    for index, threshold in enumerate(pipeline.policy.thresholds):
+        used["policy", "thresholds", index, "metric"] = threshold.metric
+    if comparison := pipeline.policy.better_than_serving:
+        used["policy", "better_than_serving", "metric"] = comparison.metric
+    for location, metric in used.items():
         if metric not in pipeline.metrics:
-            raise ValueError(f"metric {metric!r} is used but not measured; add it to metrics")
+            raise Mistake(f"metric {metric!r} is used but not measured; add it to metrics", *location)
 
 
 def _unique(names: list[str], where: str) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"{where}: {', '.join(repeated)} given more than once")
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise Mistake(f"{name!r} is given more than once; remove or rename one", where, index)

@@ -151,7 +151,7 @@ class Consumer:
         assert self._client
         while not self._stopping.is_set():
             batches = await self._client.getmany(timeout_ms=POLL_MS, max_records=POLL_MESSAGES)
-            for partition, messages in batches.items():
+            for messages in batches.values():
                 for message in messages:
                     await self._process(message)
                     if self._stopping.is_set():
@@ -210,16 +210,18 @@ class Consumer:
         metrics.HANDLER_SECONDS.labels(message.topic, self._group).observe(time.perf_counter() - began)
 
     async def _give_up(self, message: ConsumerRecord, error: Exception, attempts: int) -> None:
-        letter = dead_letter(message, self._group, error, attempts)
+        letter, key = dead_letter(message, self._group, error, attempts), message.key
         while True:
             try:
                 await self._producer.send_raw(
-                    topics.dead_letter(message.topic), key=message.key, value=letter.SerializeToString()
+                    topics.dead_letter(message.topic), key=key, value=letter.SerializeToString()
                 )
                 break
             except TooLarge:
-                log.error("dead letter without its value, which is too large", topic=message.topic, size=len(letter.value))
-                letter.ClearField("value")
+                log.error("the dead letter only names its message, which is too large", topic=message.topic)
+                key = None
+                for field in ("key", "value", "headers"):
+                    letter.ClearField(field)
             except Unavailable as unavailable:
                 log.warning("dead letter not sent; trying again", topic=message.topic, error=str(unavailable))
                 await asyncio.sleep(1)
@@ -259,13 +261,7 @@ class TableReader:
         return self._worker.failed
 
     async def start(self) -> None:
-        self._client = await kafka.open_consumer(self._settings, None, f"reader-{self._topic}")
-        await kafka.call(self._client.topics(), "metadata")
-        partitions = self._client.partitions_for_topic(self._topic)
-        if not partitions:
-            await kafka.close(self._client)
-            raise Unavailable(f"topic {self._topic} does not exist; create it with `tidemill up`")
-        self._client.assign([TopicPartition(self._topic, partition) for partition in partitions])
+        self._client = await kafka.open_consumer(self._settings, None, f"reader-{self._topic}", self._topic)
         await self._worker.start()
 
     async def stop(self) -> None:

@@ -73,7 +73,12 @@ def headers_of(event: Event[Message]) -> list[tuple[str, bytes]]:
 
 
 def decode(
-    value: bytes | None, headers: Iterable[tuple[str, bytes | None]], expected: type[M], *, position: str, key: bytes | None
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes | None]],
+    expected: type[M],
+    *,
+    position: str,
+    key: bytes | None,
 ) -> Event[M]:
     """The event of a Kafka message at `position` (topic/partition/offset); InvalidInput if it is not one."""
     named = {name.lower(): content.decode("utf-8", "replace") for name, content in headers if content is not None}

@@ -49,10 +49,14 @@ async def open_producer(settings: ServiceSettings, client_id: str) -> AIOKafkaPr
     )
 
 
-async def open_consumer(settings: ServiceSettings, group: str | None, client_id: str) -> AIOKafkaConsumer:
-    """A started consumer, subscribed to nothing, that commits only by hand and begins at the start of a topic."""
+async def open_consumer(settings: ServiceSettings, group: str | None, client_id: str, *topics: str) -> AIOKafkaConsumer:
+    """A started consumer of `topics` that commits only by hand and begins at the start of a topic.
+
+    Without a group it reads every partition; Unavailable if a topic does not exist.
+    """
     return await _started(
         lambda: AIOKafkaConsumer(
+            *topics,
             bootstrap_servers=settings.kafka_bootstrap,
             client_id=client_id,
             group_id=group,

@@ -66,7 +66,7 @@ def create_router(settings: RegistrySettings, database: Database, decisions: Dec
 
     @router.post("/models/{model}:rollback", tags=["decisions"], dependencies=operator)
     async def roll_back(model: str, decision: Decision) -> dict[str, Any]:
-        """The approved version before the champion serves again."""
+        """The version that served before the champion serves again."""
         return _route(await decisions.roll_back(model, decision.actor, decision.reason))
 
     @router.get("/audit", tags=["audit"])

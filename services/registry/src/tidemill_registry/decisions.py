@@ -1,5 +1,6 @@
 """The registry's decisions. Each is one transaction: its effect, its audit entry, and its events in the outbox."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -78,21 +79,21 @@ class Decisions:
             return await self._decide(session, model, version, actor, reason, "rejected")
 
     async def roll_back(self, model: str, actor: str, reason: str) -> RouteState:
-        """The champion is dropped and the approved version before it serves again; Conflict if there is none."""
+        """The champion is dropped and the version that served before it serves again; Conflict if there is none."""
         async with self._database.transaction() as session:
             repository = Repository(session)
             await repository.lock(model)
             route = await repository.route(model)
             if route is None:
                 raise Conflict(f"no version of model {model!r} serves")
-            target = await repository.approved_before(model, route.champion.version)
+            target = route.fallback
             if target is None:
                 raise Conflict(f"version {route.champion.version} is the first approved one of model {model!r}")
             dropped = await repository.version(model, route.champion.version)
             dropped.state, dropped.decided_by, dropped.reason = "rolled_back", actor, reason
             repository.add(dropped)
             following = await repository.approved_before(model, target.version)
-            after = roll_back(route, _routed(target), _routed(following) if following else None, reason)
+            after = roll_back(route, target, _routed(following) if following else None, reason)
             details = {"to": target.version, "epoch": after.epoch}
             await repository.audit(actor, "rolled_back", model, dropped.version, reason, details)
             await self._save_route(session, model, after)
@@ -149,11 +150,16 @@ class Decisions:
 
 def _evidence(trained: ModelTrained, route: RouteState | None) -> Evidence:
     return Evidence(
-        metrics=dict(trained.winner.test_metrics),
+        metrics=_measured(trained.winner.test_metrics),
         incumbent_version=trained.incumbent.version,
-        incumbent_metrics=dict(trained.incumbent.test_metrics),
+        incumbent_metrics=_measured(trained.incumbent.test_metrics),
         champion_version=route.champion.version if route else 0,
     )
+
+
+def _measured(metrics: Mapping[str, float]) -> dict[str, float]:
+    """A metric that is no number, such as the AUC of rows of one class, was not measured."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _version_row(trained: ModelTrained, version: int) -> VersionRow:
@@ -167,7 +173,7 @@ def _version_row(trained: ModelTrained, version: int) -> VersionRow:
         artifact_digest=trained.artifact_digest,
         candidate=trained.winner.name,
         algorithm=trained.winner.algorithm,
-        metrics=dict(trained.winner.test_metrics),
+        metrics=_measured(trained.winner.test_metrics),
         training=training,
         findings=[],
         training_profile=trained.training_profile.SerializeToString(),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, LargeBinary
+from sqlalchemy import JSON, BigInteger, Column, DateTime, LargeBinary
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -69,5 +69,5 @@ class AuditRow(SQLModel, table=True):
     model: str
     version: int = Field(sa_column=Column(BigInteger, nullable=False))
     reason: str
-    details: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    details: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     hash: str

@@ -1,0 +1,1 @@
+"""Makes candidate models of versioned data, compares them, and says which is the best."""

@@ -108,7 +108,7 @@ class Block:
         return float(self._labels[row]), int(self._truth_offsets[row])
 
     def set_truth(self, row: int, label: float, offset: int) -> bool:
-        """Take a truth unless one of a later or the same offset is there: so their order and repetition do not matter."""
+        """Take a truth unless one of a later or the same offset is there: order and repetition do not matter."""
         if offset <= self._truth_offsets[row]:
             return False
         self._labels[row] = label

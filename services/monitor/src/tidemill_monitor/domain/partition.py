@@ -26,6 +26,7 @@ EARLY_LIMIT: Final = 50_000
 FUTURE_TOLERANCE: Final = 24 * 3600 * 1_000_000
 
 Changes = list[tuple[str, bytes | None]]
+Part = tuple[WindowKey, np.ndarray, DataProfile | None]
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Partition:
         self._serials: dict[tuple[WindowKey, int], int] = {}
         self._early: dict[str, EarlyTruths] = {}
         self._watermarks: dict[str, int] = {}
+        self._told: dict[str, int] = {}
         self._to_store: dict[tuple[WindowKey, int], None] = {}
         self._to_remove: list[str] = []
         self._to_tell: dict[WindowKey, None] = {}
@@ -72,35 +74,38 @@ class Partition:
         rows = rows_of(watch, batch)
         inputs = {} if batch.error or batch.role == ARM_ROLE_MIRROR else inputs_of(batch)
         reference = version.reference if inputs else None
-        lane = self._lanes.setdefault((batch.model, batch.version), Lane({}, {}))
+        lane = self._lanes.get((batch.model, batch.version)) or Lane({}, {})
         fresh = self._fresh(watch, lane, rows, now)
         starts = rows.times // watch.window * watch.window
-        parts = []
+        parts: list[Part] = []
         for start in np.unique(starts[fresh]).tolist():
             window = WindowKey(batch.model, batch.version, start, watch.window)
             parts.extend(self._plan(window, rows, np.flatnonzero(fresh & (starts == start)), inputs, reference))
         for window, part, profile in parts:
+            self._lanes[batch.model, batch.version] = lane
             self._append(watch, lane, window, rows.take(part), profile, offset)
         return int(np.count_nonzero(fresh))
 
-    def add_truth(self, truth: GroundTruth, offset: int, observed: int) -> None:
+    def add_truth(self, truth: GroundTruth, offset: int, observed: int) -> int:
         """Take a truth that stood at `offset`; `observed`: when it became known, microseconds since the epoch.
 
-        Raises InvalidInput when it cannot be the truth of its prediction.
+        Returns the predictions it is the truth of, 0 if none has come yet. Raises InvalidInput when it cannot be the
+        truth of its prediction.
         """
         if not np.isfinite(truth.label):
             raise InvalidInput(f"label {truth.label} is not a number")
         key = prediction_key(truth.prediction_id)
-        found = False
+        found = 0
         for (model, version), lane in self._lanes.items():
             location = lane.index.get(key)
             if location is not None:
-                found = True
+                found += 1
                 self._label(model, version, lane, location, truth.label, offset)
         if not found:
             model = self._catalogue.model_of(truth.pipeline)
             given_up = self._early_of(model).add(key, truth.label, offset, observed)
             self.counts[model, "orphaned"] += given_up
+        return found
 
     def expire(self) -> None:
         """Forget predictions whose truth has not come in time, with their windows, and truths without prediction."""
@@ -128,13 +133,20 @@ class Partition:
         return blocks, rest
 
     def take_partials(self) -> Iterator[WindowPartial]:
-        """The windows that changed since the last call, each complete in itself."""
-        changed, self._to_tell = self._to_tell, {}
+        """The windows that changed since the last call, each complete in itself, the oldest first.
+
+        Only the last of a model's brings a new watermark: when it is read, the windows it closes have been read.
+        """
+        changed, self._to_tell = sorted(self._to_tell, key=lambda one: (one.model, one.start, one.version)), {}
+        last = {window.model: window for window in changed}
         for window in changed:
-            yield self._groups[window].partial(self.number, self._watermarks[window.model])
+            watermark = self._watermarks[window.model]
+            told = watermark if window is last[window.model] else self._told.get(window.model, window.start)
+            yield self._groups[window].partial(self.number, told)
+        self._told.update({model: self._watermarks[model] for model in last})
 
     def restore(self, items: Iterable[tuple[str, bytes]]) -> None:
-        """Read back what `take_changes` gave to store; every window is told again. Keys of other partitions are ignored."""
+        """Read back what `take_changes` gave to store; every window is told again. Ignores other partitions' keys."""
         for key, value in items:
             match key.split("/"):
                 case ["block", partition, *_] if int(partition) == self.number:
@@ -144,24 +156,20 @@ class Partition:
 
     def _fresh(self, watch: Watch, lane: Lane, rows: Rows, now: int) -> np.ndarray:
         """Mask of the rows to be taken."""
-        known = lane.index
+        in_time = rows.times <= now + FUTURE_TOLERANCE
+        self.counts[watch.model, "future"] += int(np.count_nonzero(~in_time))
+        if (watermark := self._watermarks.get(watch.model)) is not None:
+            ends = (rows.times // watch.window + 1) * watch.window
+            over = ends + watch.label_patience < watermark
+            self.counts[watch.model, "late"] += int(np.count_nonzero(over))
+            in_time &= ~over
         seen: set[int] = set()
         fresh = np.zeros(rows.keys.size, dtype=bool)
-        watermark = self._watermarks.get(watch.model)
-        limit = now + FUTURE_TOLERANCE
-        for row, (key, time) in enumerate(zip(rows.keys.tolist(), rows.times.tolist(), strict=True)):
-            if key in known or key in seen:
-                continue
-            if time > limit:
-                self.counts[watch.model, "future"] += 1
-                continue
-            window_end = (time // watch.window + 1) * watch.window
-            if watermark is not None and window_end + watch.label_patience < watermark:
-                self.counts[watch.model, "late"] += 1
-                continue
-            seen.add(key)
-            fresh[row] = True
-        return fresh
+        for row, key in enumerate(rows.keys.tolist()):
+            if key not in lane.index and key not in seen:
+                seen.add(key)
+                fresh[row] = True
+        return fresh & in_time
 
     def _plan(
         self,
@@ -170,7 +178,7 @@ class Partition:
         part: np.ndarray,
         inputs: dict[str, AnyArray],
         reference: DataProfile | None,
-    ) -> Iterator[tuple[WindowKey, np.ndarray, DataProfile | None]]:
+    ) -> Iterator[Part]:
         """`part` (row indices) cut at the ends of blocks, each piece with its profile."""
         group = self._groups.get(window)
         room = group.open_block().room if group else CAPACITY
@@ -238,7 +246,7 @@ class Partition:
         lane = self._lanes[window.model, window.version]
         for block in group.blocks.values():
             for key in block.keys.tolist():
-                del lane.index[key]
+                lane.index.pop(key, None)
             del lane.blocks[self._serials.pop((window, block.number))]
             self._to_store.pop((window, block.number), None)
             self._to_remove.append(self._block_key(window, block.number))

@@ -88,6 +88,8 @@ def _comparison(comparison: BetterThanServing, evidence: Evidence) -> Finding:
     if candidate is None or incumbent is None:
         missing = "the candidate" if candidate is None else f"serving version {evidence.champion_version}"
         return Finding(rule, False, f"{metric} of {missing} was not measured on the test rows")
+    if metric not in HIGHER_IS_BETTER | LOWER_IS_BETTER:
+        return Finding(rule, False, f"whether a high or a low {metric} is better is not known")
     gain = incumbent - candidate if metric in LOWER_IS_BETTER else candidate - incumbent
     explanation = (
         f"{metric} {candidate:.4f} against {incumbent:.4f} of serving version {evidence.champion_version} "

@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("details", JSONB, nullable=False),
+        sa.Column("details", sa.JSON, nullable=False),
         sa.Column("hash", sa.Text, nullable=False),
     )
     op.execute(

@@ -1,0 +1,82 @@
+"""The versions that serve now. A request leases its version, so that a version is unloaded only when it is idle."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tidemill_runtime.errors import NotFound
+
+from tidemill_gateway.domain.manifest import Manifest, Signature
+from tidemill_gateway.domain.routing import RouteTable
+
+
+def server_name(model: str, version: int) -> str:
+    """Name of a version in the model server."""
+    return f"{model}-v{version}"
+
+
+class ServedVersion:
+    """A version that is loaded and proven."""
+
+    def __init__(self, model: str, version: int, digest: str, manifest: Manifest) -> None:
+        self.model = model
+        self.version = version
+        self.digest = digest
+        self.manifest = manifest
+        self.server_name = server_name(model, version)
+        self.in_flight = 0
+
+    @property
+    def signature(self) -> Signature:
+        return self.manifest
+
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """Keep the version loaded meanwhile."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A route in effect: every arm's version is ready, mirrors and warm versions as far as they are."""
+
+    table: RouteTable
+    versions: Mapping[int, ServedVersion]
+
+    @property
+    def champion(self) -> ServedVersion:
+        """The first arm's version."""
+        return self.versions[self.table.arms[0].version]
+
+    def version(self, version: int) -> ServedVersion:
+        """A version that is routed or warm; raises NotFound."""
+        if version not in self.versions:
+            known = ", ".join(str(number) for number in sorted(self.versions))
+            raise NotFound(f"model {self.table.model} has no version {version} here; it has {known}")
+        return self.versions[version]
+
+
+@dataclass
+class ServedModels:
+    """Every model that serves, by its public name; a swap is one assignment."""
+
+    _models: dict[str, ServedModel] = field(default_factory=dict)
+
+    def find(self, model: str) -> ServedModel | None:
+        return self._models.get(model)
+
+    def get(self, model: str) -> ServedModel:
+        """The model; raises NotFound."""
+        if model not in self._models:
+            raise NotFound(f"no model {model[:100]!r} is served here")
+        return self._models[model]
+
+    def swap(self, served: ServedModel) -> None:
+        self._models[served.table.model] = served
+
+    def names(self) -> list[str]:
+        return sorted(self._models)

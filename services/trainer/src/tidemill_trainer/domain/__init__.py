@@ -1,0 +1,1 @@
+"""Decisions of the trainer, from values to values."""

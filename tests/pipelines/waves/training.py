@@ -1,0 +1,1 @@
+"""The waves pipeline uses the trainer's own algorithms."""
