@@ -124,7 +124,12 @@ async def _decisions(ledger: Ledger, places: Places) -> list[str]:
         return [f"registry: {versions['error']}"]
     found = [] if verification["intact"] else [f"the audit is broken at {verification['first_broken']}"]
     found += _consecutive("versions", sorted(row["version"] for row in versions))
-    trained = [event.run_id for _, event in {i: (i, e) for i, e in await read_events(places.bootstrap, topics.MODEL_TRAINED, ModelTrained)}.values()]
+    trained = [
+        event.run_id
+        for _, event in {
+            i: (i, e) for i, e in await read_events(places.bootstrap, topics.MODEL_TRAINED, ModelTrained)
+        }.values()
+    ]
     found += _same("versions of runs", set(trained), [row["run_id"] for row in versions])
     succeeded = {row["id"] for row in runs if row["state"] == "succeeded"}
     found += _same("model-trained of runs", succeeded, trained)

@@ -46,7 +46,12 @@ def tides(number: int) -> list[dict[str, Any]]:
         return []
     at = START + number * INTERVAL
     return [
-        {"id": f"tide-{harbour}-{number}", "measured_at": at.isoformat(), "harbour": harbour, "level": tide_level(number, harbour)}
+        {
+            "id": f"tide-{harbour}-{number}",
+            "measured_at": at.isoformat(),
+            "harbour": harbour,
+            "level": tide_level(number, harbour),
+        }
         for harbour in HARBOURS
     ]
 
