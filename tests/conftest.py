@@ -1,4 +1,4 @@
-"""One running stack, shared by every test that needs the real parts; tests use topics, schemas and names of their own."""
+"""One running stack for every test that needs the real parts; tests use topics, schemas and names of their own."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -39,6 +39,7 @@ CHECKS = (
     Check("format", ("ruff", "format", "-q", "--check", ".")),
     Check("imports", ("lint-imports", "--no-cache")),
     Check("contracts", ("buf", "lint"), ROOT / "proto"),
+    Check("compatibility", ("buf", "breaking", "--against", "baseline.json"), ROOT / "proto"),
     Check("generated code", (sys.executable, "-m", "tidemill_local.generated", "--check")),
 )
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from tidemill_contracts.loading import load_pipelines
 from tidemill_contracts.pipeline import PipelineFile, Source
 from tidemill_runtime.bus import Producer
 from tidemill_runtime.errors import Conflict
 from tidemill_runtime.http import HttpServer, create_app
 from tidemill_runtime.lifecycle import Worker, run
+from tidemill_runtime.pipelines import read_pipelines
 from tidemill_runtime.settings import load_settings
 
 from tidemill_ingest.adapters.lake import Lake
@@ -22,7 +22,7 @@ from tidemill_ingest.storing import StreamStore
 def main() -> None:
     """Run the service until it is told to stop."""
     settings = load_settings(IngestSettings)
-    pipelines = load_pipelines(settings.pipelines)
+    pipelines = read_pipelines(settings)
     sources = sources_of(pipelines)
     lake = Lake(settings.lake_url)
     producer = Producer(settings, "ingest")

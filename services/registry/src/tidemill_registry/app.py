@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tidemill.v1.training_pb2 import ModelTrained
 from tidemill_contracts import topics
-from tidemill_contracts.loading import load_pipelines
 from tidemill_runtime.bus import Consumer, Producer
 from tidemill_runtime.database import Database
 from tidemill_runtime.http import HttpServer, create_app
 from tidemill_runtime.lifecycle import run
 from tidemill_runtime.outbox import OutboxRelay
+from tidemill_runtime.pipelines import read_pipelines
 from tidemill_runtime.settings import load_settings
 
 from tidemill_registry.api import create_router
@@ -25,7 +25,7 @@ def main() -> None:
     settings = load_settings(RegistrySettings)
     database = Database(settings, "registry", MIGRATIONS)
     producer = Producer(settings, "registry")
-    decisions = Decisions(database, load_pipelines(settings.pipelines))
+    decisions = Decisions(database, read_pipelines(settings))
     consumer = Consumer(
         settings, "registry", {topics.MODEL_TRAINED: (ModelTrained, decisions.on_model_trained)}, producer
     )
