@@ -1,5 +1,6 @@
 """One running stack for every test that needs the real parts; tests use topics, schemas and names of their own."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest_asyncio
 from driver import Driver
 from tidemill_local.stack import INFRASTRUCTURE, Stack
 
-PORT_OFFSET = 2000
+PORT_OFFSET = int(os.environ.get("TIDEMILL_TEST_PORT_OFFSET", "2000"))
 PIPELINES = Path(__file__).parent / "pipelines"
 
 

@@ -91,14 +91,11 @@ class Driver:
     async def champion(self) -> int:
         """Version the gateway serves now, 0 if none."""
         try:
-            answer = await self.http.get(f"{self.stack.http_url('gateway')}/v2/models/{MODEL}")
             ready = await self.http.get(f"{self.stack.http_url('gateway')}/v1/routes")
         except httpx.HTTPError:
             return 0
-        if answer.status_code != 200:
-            return 0
-        routes = [route for route in ready.json()["models"] if route["model"] == MODEL]
-        return int(routes[0]["arms"][0]["version"]) if routes else 0
+        arms = ready.json()["models"].get(MODEL, {}).get("arms", [])
+        return int(arms[0]["version"]) if arms else 0
 
     async def until_version_serves(self, version: int, seconds: float = 150) -> None:
         """Push history until the loop has made its first model, and wait until `version` or a later one serves."""

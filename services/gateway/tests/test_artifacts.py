@@ -145,5 +145,5 @@ def test_deep_nesting_is_refused() -> None:
 def test_any_bytes_are_checked_without_a_crash(data: bytes) -> None:
     try:
         check_model(b"\x08\x08" + data)
-    except CorruptArtifact as error:
-        assert str(error)
+    except CorruptArtifact:
+        return

@@ -33,8 +33,7 @@ def arm(version: int, weight: float, digest: str = DIGEST) -> ArmMessage:
 
 def test_the_choice_is_a_fixed_function_of_the_key() -> None:
     chosen = [choose(table(0.5, 0.3, 0.2), key).version for key in KEYS[:12]]
-    assert chosen == [choose(table(0.5, 0.3, 0.2), key).version for key in KEYS[:12]]
-    assert chosen == [2, 1, 1, 1, 1, 1, 2, 3, 1, 3, 2, 1]
+    assert chosen == [1, 2, 1, 1, 1, 3, 1, 1, 1, 2, 1, 3]
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1), (0.6, 0.3, 0.1), (0.99, 0.01)])

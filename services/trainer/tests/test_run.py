@@ -12,7 +12,7 @@ from tidemill_runtime.errors import InvalidInput
 from tidemill_trainer.training.run import execute
 from tidemill_trainer.training.spec import Champion, RunSpec
 
-TORCH_CODE = '''
+TORCH_CODE = """
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
@@ -37,7 +37,7 @@ class Net(ClassifierMixin, BaseEstimator):
 
 def build(algorithm, hyperparameters, features, seed):
     return Pipeline([("features", for_linear_models(features)), ("model", Net())])
-'''
+"""
 
 
 def _file(spec: RunSpec, name: str) -> bytes:
@@ -93,9 +93,9 @@ def test_golden_rows_hold_missing_and_unseen_values_and_what_the_model_says(spec
     assert any(value not in ("", "red", "green", "blue") for value in inputs["colour"]["data"])
     assert inputs["size"]["shape"] == [64, 1]
     feed = {
-        name: np.array(
-            tensor["data"], dtype=np.float32 if tensor["datatype"] == "FP32" else object
-        ).reshape(tensor["shape"])
+        name: np.array(tensor["data"], dtype=np.float32 if tensor["datatype"] == "FP32" else object).reshape(
+            tensor["shape"]
+        )
         for name, tensor in inputs.items()
     }
     session = onnxruntime.InferenceSession(_file(spec, "model.onnx"))
@@ -219,7 +219,7 @@ def test_the_report_draws_the_candidates(spec: RunSpec) -> None:
     assert sum(map(sum, one["confusion_matrix"])) == 240
     assert one["roc"][0][0] == 0.0
     assert one["roc"][-1] == [1.0, 1.0]
-    assert sum(bin["rows"] for bin in one["calibration"]) == 240
+    assert sum(cell["rows"] for cell in one["calibration"]) == 240
 
 
 def test_a_data_version_that_is_not_there_is_refused(spec: RunSpec) -> None:

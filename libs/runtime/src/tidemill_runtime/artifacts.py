@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, GenericError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from tidemill_runtime.errors import CorruptArtifact, InvalidInput, NotFound, TooLarge
+from tidemill_runtime.errors import CorruptArtifact, InvalidInput, NotFound, TooLarge, Unavailable
 
 MAX_ARTIFACT_BYTES = 2 << 30
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -24,16 +24,18 @@ class ArtifactStore:
         self._store = _open(url)
 
     async def put(self, data: bytes) -> str:
-        """Store `data`, once; its SHA-256 in hex."""
+        """Store `data`, once; its SHA-256 in hex. Raises Unavailable."""
         digest = hashlib.sha256(data).hexdigest()
         try:
             await self._store.put_async(_key(digest), data, mode="create")
         except (AlreadyExistsError, FileExistsError):
             await self._replace_if_corrupt(digest, data)
+        except GenericError as error:
+            raise Unavailable(f"the artifact store does not take artifact {digest}: {error}") from error
         return digest
 
     async def get(self, digest: str, max_bytes: int = MAX_ARTIFACT_BYTES) -> bytes:
-        """The bytes of `digest`. Raises NotFound, TooLarge, CorruptArtifact, or InvalidInput for no digest."""
+        """The bytes of `digest`. Raises NotFound, TooLarge, CorruptArtifact, Unavailable, or InvalidInput."""
         try:
             result = await self._store.get_async(_key(digest))
             if result.meta["size"] > max_bytes:
@@ -41,6 +43,8 @@ class ArtifactStore:
             data = bytes(await result.bytes_async())
         except FileNotFoundError as error:
             raise NotFound(f"no artifact {digest}") from error
+        except GenericError as error:
+            raise Unavailable(f"the artifact store does not give artifact {digest}: {error}") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise CorruptArtifact(f"artifact {digest} has other bytes than its digest says; restore it from a backup")
         return data

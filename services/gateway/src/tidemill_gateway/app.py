@@ -8,14 +8,14 @@ from tidemill.v1.model_pb2 import Route
 from tidemill_contracts import topics
 from tidemill_runtime.artifacts import ArtifactStore
 from tidemill_runtime.bus import Handler, Producer, TableReader
-from tidemill_runtime.http import HttpServer, create_app
+from tidemill_runtime.http import create_app
 from tidemill_runtime.lifecycle import Component
 
 from tidemill_gateway.adapters.repository import ModelRepository
 from tidemill_gateway.adapters.triton import Triton
 from tidemill_gateway.dataplane import DataPlane
 from tidemill_gateway.feedback import Feedback
-from tidemill_gateway.listeners import CloseConnections, Draining, Listeners
+from tidemill_gateway.listeners import CloseConnections, Draining, DrainingHttpServer, Listeners
 from tidemill_gateway.loading import Loader
 from tidemill_gateway.mirrors import Mirrors
 from tidemill_gateway.model_server import ModelServer
@@ -70,18 +70,18 @@ class Gateway:
             max_rows=settings.max_rows,
             infer_seconds=settings.infer_seconds,
         )
-        self._draining = Draining()
+        draining = Draining()
         views = Views(self.models, self.routes)
         self.app = create_app("Tidemill gateway", self.readiness)
-        self.app.add_middleware(CloseConnections, draining=self._draining)
+        self.app.add_middleware(CloseConnections, draining=draining)
         self.app.include_router(rest.router(self.plane, views, self.is_ready, settings.max_body_bytes))
         feedback = Feedback(self.models, producer)
         self.app.include_router(predict.router(self.plane, feedback, self.routes, settings.max_body_bytes))
         service = InferenceService(self.plane, views, self.is_ready)
         self.listeners = Listeners(
-            HttpServer(self.app, settings.http_host, settings.http_port, CLOSE_SECONDS),
+            DrainingHttpServer(self.app, settings.http_host, settings.http_port, CLOSE_SECONDS),
             GrpcServer(service, settings.grpc_host, settings.grpc_port, settings.max_body_bytes, CLOSE_SECONDS),
-            self._draining,
+            draining,
             settings.linger_seconds,
         )
 
@@ -95,7 +95,7 @@ class Gateway:
         return {
             "routes": self.reader.caught_up.is_set(),
             "models": self.routes.all_ready(),
-            "accepting": not self._draining.active,
+            "accepting": self.listeners.accepting,
         }
 
     async def is_ready(self) -> bool:

@@ -1,11 +1,15 @@
 """The public ports and how they close: not ready first, then no new connection, then the open requests end."""
 
 import asyncio
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tidemill_runtime.http import HttpServer
 
 from tidemill_gateway.transports.grpc_server import GrpcServer
+
+QUIET_SECONDS = 1.0
+POLL_SECONDS = 0.01
 
 
 class Draining:
@@ -31,6 +35,19 @@ class CloseConnections:
         await self._app(scope, receive, closing)
 
 
+class DrainingHttpServer(HttpServer):
+    """An HTTP server that first stops listening, and lets open connections end by themselves for a while."""
+
+    async def stop(self) -> None:
+        for listener in self._server.servers if self._server.started else ():
+            listener.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_SECONDS):
+                while self._server.server_state.connections:
+                    await asyncio.sleep(POLL_SECONDS)
+        await super().stop()
+
+
 class Listeners:
     """REST and gRPC; on stop the service says that it is not ready, lingers, and closes both."""
 
@@ -43,6 +60,11 @@ class Listeners:
     @property
     def failed(self) -> asyncio.Future[None]:
         return self._http.failed
+
+    @property
+    def accepting(self) -> bool:
+        """False as soon as the service is about to stop."""
+        return not self._draining.active
 
     async def start(self) -> None:
         await self._grpc.start()

@@ -1,11 +1,12 @@
 """Composition of the monitor."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 
 from tidemill.v1.model_pb2 import ModelApproved
 from tidemill_contracts import topics
-from tidemill_contracts.loading import load_pipelines
+from tidemill_contracts.loading import PipelineError, load_pipelines
 from tidemill_runtime.bus import Producer, TableReader
 from tidemill_runtime.errors import InvalidInput
 from tidemill_runtime.events import Event
@@ -30,7 +31,11 @@ EVALUATION = "evaluation"
 def main() -> None:
     """Run the monitor until it is stopped."""
     settings = load_settings(MonitorSettings)
-    run("monitor", settings, components(settings))
+    try:
+        parts = components(settings)
+    except PipelineError as error:
+        sys.exit(f"{error}")
+    run("monitor", settings, parts)
 
 
 def components(settings: MonitorSettings) -> list[Component]:
@@ -54,6 +59,7 @@ def components(settings: MonitorSettings) -> list[Component]:
         StageFeed(EVALUATION, evaluation, {topics.MONITOR_WINDOWS: evaluation.on_partial}),
     ]
     streams = Streams(settings, producer, feeds, settings.flush_seconds)
+    join.truths_end = lambda partition, last: streams.is_at_end(topics.GROUND_TRUTH, partition, last)
 
     async def readiness() -> Mapping[str, bool]:
         return {"approvals": approvals.caught_up.is_set(), "partitions": streams.ready}

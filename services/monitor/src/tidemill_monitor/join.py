@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from tidemill.v1.monitoring_pb2 import WindowPartial
 from tidemill.v1.prediction_pb2 import GroundTruth, PredictionBatch
 from tidemill_contracts import topics
 from tidemill_runtime import failpoints
@@ -20,7 +21,10 @@ APPROVAL_POLL_SECONDS = 0.05
 
 
 class JoinStage:
-    """State of the partitions this process has; messages are done with after the next `flush`."""
+    """State of the partitions this process has; messages are done with after the next `flush`.
+
+    `truths_end` says whether a partition of `ground-truth`, its last offset seen here given, was read to its end.
+    """
 
     def __init__(
         self, catalogue: Catalogue, log: StateLog, publisher: Publisher, approval_wait_seconds: float = 10.0
@@ -31,10 +35,13 @@ class JoinStage:
         self._approval_wait_seconds = approval_wait_seconds
         self._unapproved: set[tuple[str, int]] = set()
         self._partitions: dict[int, Partition] = {}
+        self._last_truths: dict[int, int] = {}
+        self.truths_end: Callable[[int, int | None], bool] = lambda partition, last: True
 
     def assign(self, stored: Mapping[int, Iterable[tuple[str, bytes]]]) -> None:
         """Own exactly these partitions, with what was stored of them."""
         self._partitions = {}
+        self._last_truths = {}
         for number, items in stored.items():
             partition = Partition(number, self._catalogue)
             partition.restore(items)
@@ -51,6 +58,7 @@ class JoinStage:
         """Take a truth; one that belongs to no prediction (it is for training alone) is none of ours."""
         event = message.event(GroundTruth)
         truth = event.data
+        self._last_truths[message.partition] = message.offset
         if not truth.prediction_id:
             return
         observed = (
@@ -60,9 +68,11 @@ class JoinStage:
 
     async def flush(self) -> None:
         """Store what changed, then tell the windows that changed. Raises Unavailable when that is not sure."""
-        partials = [partial for owner in self._partitions.values() for partial in owner.take_partials()]
-        for owner in self._partitions.values():
-            owner.expire()
+        partials: list[WindowPartial] = []
+        for number, owner in self._partitions.items():
+            truths_read = self.truths_end(number, self._last_truths.get(number))
+            partials.extend(owner.take_partials(truths_read))
+            owner.expire(truths_read)
             self._count(owner)
         changes = {number: owner.take_changes() for number, owner in self._partitions.items()}
         for wave in (0, 1):

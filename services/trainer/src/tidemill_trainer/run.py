@@ -1,4 +1,4 @@
-"""`python -m tidemill_trainer.run <spec.json>`: one training run; exits with 1 and the reason in `error.txt` if it fails."""
+"""`python -m tidemill_trainer.run <spec.json>`: one run; it exits with 1 and says why in a file if it fails."""
 
 import sys
 from pathlib import Path
@@ -6,16 +6,19 @@ from pathlib import Path
 from tidemill_contracts.loading import PipelineError
 from tidemill_runtime.errors import TidemillError
 
+from tidemill_trainer.training import process
 from tidemill_trainer.training import spec as names
-from tidemill_trainer.training.process import confine
-from tidemill_trainer.training.run import execute
 from tidemill_trainer.training.spec import RunSpec
 
 
 def main() -> int:
     """Execute the run that the file says."""
     spec = RunSpec.model_validate_json(Path(sys.argv[1]).read_bytes())
-    confine(spec.memory_bytes)
+    process.confine(spec.memory_bytes)
+    process.prepare()
+    # Loads for seconds, and the server loads the same at the same time.
+    from tidemill_trainer.training.run import execute
+
     try:
         execute(spec)
     except (TidemillError, PipelineError) as error:

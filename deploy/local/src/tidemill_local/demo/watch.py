@@ -133,7 +133,5 @@ class Watcher:
 
 def serving_version(routes: Any) -> int:
     """The champion in the gateway's answer to `GET /v1/routes`, 0 if none."""
-    for route in routes.get("models", []):
-        if route["model"] == "flights" and route["arms"]:
-            return int(route["arms"][0]["version"])
-    return 0
+    arms = routes["models"].get("flights", {}).get("arms", [])
+    return int(arms[0]["version"]) if arms else 0

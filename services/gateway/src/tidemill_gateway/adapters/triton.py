@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from tidemill_runtime import logs
 from tidemill_runtime.errors import DeadlineExceeded, InvalidInput, TidemillError, TooLarge, Unavailable
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
@@ -13,6 +14,8 @@ from tidemill_gateway.domain.tensors import Tensor
 
 CONTROL_SECONDS = 5.0
 OVERHEAD_BYTES = 1 << 20
+
+log = logs.get_logger(__name__)
 
 _ERRORS: dict[grpc.StatusCode, type[TidemillError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
@@ -80,7 +83,11 @@ class Triton:
             outputs=[service_pb2.ModelInferRequest.InferRequestedOutputTensor(name=output) for output in outputs],
             raw_input_contents=[item.raw for item in inputs],
         )
-        response = await _answered(self._stub.ModelInfer(request, timeout=seconds), "the model server")
+        try:
+            response = await _answered(self._stub.ModelInfer(request, timeout=seconds), "the model server")
+        except Unavailable as error:
+            log.warning("model server unavailable", model=name, error=str(error))
+            raise Unavailable("the model server does not take the request now; try again") from error
         if len(response.raw_output_contents) != len(response.outputs):
             raise TidemillError("the model server's answer lacks the contents of its outputs")
         return [

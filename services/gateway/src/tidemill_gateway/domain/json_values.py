@@ -57,7 +57,7 @@ def _flat(name: str, data: object, max_depth: int) -> list[Any]:
     if not isinstance(data, list):
         raise InvalidInput(f"{name!r}: data is not an array")
     values: list[Any] = data
-    for _ in range(max_depth):
+    for _ in range(max_depth - 1):
         if not any(isinstance(value, list) for value in values):
             return values
         if not all(isinstance(value, list) for value in values):

@@ -99,7 +99,8 @@ class _Binary:
 def _json_length(body: bytes, header_length: str | None) -> int:
     if header_length is None:
         return len(body)
-    if not header_length.isdecimal() or not 0 < int(header_length) <= len(body):
+    is_number = header_length.isascii() and header_length.isdecimal() and len(header_length) < 12
+    if not is_number or not 0 < int(header_length) <= len(body):
         raise InvalidInput("Inference-Header-Content-Length is not the length of a JSON part of the body")
     return int(header_length)
 

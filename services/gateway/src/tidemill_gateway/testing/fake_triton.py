@@ -17,7 +17,8 @@ SERVICE = "inference.GRPCInferenceService"
 class FakeTriton:
     """Loads fake models under explicit control.
 
-    `gate`, while clear, keeps inferences waiting; `failure` has them fail; names in `broken` cannot be loaded.
+    While `gate` is clear, inferences wait; those of models in `hanging` wait until `release`. `fail` has them fail.
+    A name in `broken` cannot be loaded.
     """
 
     def __init__(self, repository: Path) -> None:
@@ -25,6 +26,8 @@ class FakeTriton:
         self._server: grpc.aio.Server | None = None
         self.loaded: dict[str, FakeModel] = {}
         self.broken: set[str] = set()
+        self.hanging: set[str] = set()
+        self._released = asyncio.Event()
         self.loads: list[str] = []
         self.inferences: list[str] = []
         self.failure: grpc.StatusCode | None = None
@@ -38,7 +41,7 @@ class FakeTriton:
         return f"127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)])
         methods: dict[str, tuple[Any, Any]] = {
             "ModelReady": (self._ready, service_pb2.ModelReadyRequest),
             "ModelInfer": (self._infer, service_pb2.ModelInferRequest),
@@ -58,6 +61,7 @@ class FakeTriton:
         await self._server.start()
 
     async def stop(self) -> None:
+        self._released.set()
         if self._server:
             await self._server.stop(None)
             self._server = None
@@ -65,6 +69,11 @@ class FakeTriton:
     def forget(self) -> None:
         """Lose every model, as a restarted server under explicit control does."""
         self.loaded.clear()
+
+    def release(self) -> None:
+        """Let what hangs go on."""
+        self.hanging.clear()
+        self._released.set()
 
     def fail(self, code: grpc.StatusCode, times: int) -> None:
         """Have the next `times` inferences fail with `code`."""
@@ -89,6 +98,8 @@ class FakeTriton:
     async def _infer(self, request: Any, context: Any) -> Any:
         self.inferences.append(request.model_name)
         await self.gate.wait()
+        if request.model_name in self.hanging:
+            await self._released.wait()
         if self.failure and self.failures_left:
             self.failures_left -= 1
             await context.abort(self.failure, "made to fail by a test")

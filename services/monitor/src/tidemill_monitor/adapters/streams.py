@@ -98,6 +98,14 @@ class Streams:
         """Whether partitions are assigned and their state is restored."""
         return self._assigned
 
+    def is_at_end(self, topic: str, partition: int, last: int | None) -> bool:
+        """Whether nothing is left to read after offset `last` (None: after the committed one); False if unknown."""
+        source = TP(topic, partition)
+        consumer: Any = self._app.consumer
+        end = consumer.highwater(source)
+        following = consumer._committed_offset.get(source) or 0 if last is None else last + 1
+        return end is not None and following >= end
+
     async def start(self) -> None:
         self._app = self._make_app()
         self._starting = asyncio.create_task(self._app.start(), name="faust")

@@ -23,6 +23,7 @@ from tidemill_monitor.domain.scoring import is_label
 from tidemill_monitor.domain.watched import Catalogue, Watch
 
 EARLY_LIMIT: Final = 50_000
+BEGINNING: Final = -(1 << 62)
 FUTURE_TOLERANCE: Final = 24 * 3600 * 1_000_000
 
 Changes = list[tuple[str, bytes | None]]
@@ -51,6 +52,7 @@ class Partition:
         self._serials: dict[tuple[WindowKey, int], int] = {}
         self._early: dict[str, EarlyTruths] = {}
         self._watermarks: dict[str, int] = {}
+        self._truth_watermarks: dict[str, int] = {}
         self._told: dict[str, int] = {}
         self._to_store: dict[tuple[WindowKey, int], None] = {}
         self._to_remove: list[str] = []
@@ -96,26 +98,31 @@ class Partition:
             raise InvalidInput(f"label {truth.label} is not a number")
         key = prediction_key(truth.prediction_id)
         found = 0
+        named = self._catalogue.model_of(truth.pipeline)
+        self._truth_watermarks[named] = max(self._truth_watermarks.get(named, observed), observed)
         for (model, version), lane in self._lanes.items():
             location = lane.index.get(key)
             if location is not None:
                 found += 1
                 self._label(model, version, lane, location, truth.label, offset)
         if not found:
-            model = self._catalogue.model_of(truth.pipeline)
-            given_up = self._early_of(model).add(key, truth.label, offset, observed)
-            self.counts[model, "orphaned"] += given_up
+            given_up = self._early_of(named).add(key, truth.label, offset, observed)
+            self.counts[named, "orphaned"] += given_up
         return found
 
-    def expire(self) -> None:
-        """Forget predictions whose truth has not come in time, with their windows, and truths without prediction."""
-        for window in [window for window, group in self._groups.items() if self._is_over(group.watch, window)]:
-            self._remove(window)
+    def expire(self, truths_read: bool = True) -> None:
+        """Forget predictions whose truth has not come in time, with their windows, and truths without prediction.
+
+        `truths_read`: whether `ground-truth` was read to its end; if not, it decides how far the time is.
+        """
+        for window, watch in [(window, group.watch) for window, group in self._groups.items()]:
+            if window.end + watch.label_patience < self._progress(window.model, truths_read):
+                self._remove(window)
         for model, early in self._early.items():
-            watch = self._catalogue.watch(model)
-            watermark = self._watermarks.get(model) if watch else max(self._watermarks.values(), default=None)
-            if watermark is not None:
-                self.counts[model, "orphaned"] += early.expire(watermark - (watch.lateness if watch else 0))
+            watch_or_none = self._catalogue.watch(model)
+            lateness = watch_or_none.lateness if watch_or_none else 0
+            watermark = self._watermarks.get(model, max(self._watermarks.values(), default=BEGINNING))
+            self.counts[model, "orphaned"] += early.expire(watermark - lateness)
 
     def take_changes(self) -> tuple[Changes, Changes]:
         """What changed since the last call, as (key, value or None): store the first list, then the second.
@@ -132,18 +139,20 @@ class Partition:
         self._to_store, self._to_remove = {}, []
         return blocks, rest
 
-    def take_partials(self) -> Iterator[WindowPartial]:
+    def take_partials(self, truths_read: bool = True) -> Iterator[WindowPartial]:
         """The windows that changed since the last call, each complete in itself, the oldest first.
 
-        Only the last of a model's brings a new watermark: when it is read, the windows it closes have been read.
+        Only the last of a model's brings a new watermark: when it is read, the windows it closes have been read. The
+        watermark waits for truths that are there and not read yet, as after a pause (`truths_read` is False then).
         """
+        self._tell_held_watermarks(truths_read)
         changed, self._to_tell = sorted(self._to_tell, key=lambda one: (one.model, one.start, one.version)), {}
         last = {window.model: window for window in changed}
         for window in changed:
-            watermark = self._watermarks[window.model]
-            told = watermark if window is last[window.model] else self._told.get(window.model, window.start)
-            yield self._groups[window].partial(self.number, told)
-        self._told.update({model: self._watermarks[model] for model in last})
+            model = window.model
+            told = self._told.get(model, window.start)
+            self._told[model] = max(told, self._progress(model, truths_read)) if window is last[model] else told
+            yield self._groups[window].partial(self.number, self._told[model])
 
     def restore(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Read back what `take_changes` gave to store; every window is told again. Ignores other partitions' keys."""
@@ -237,9 +246,16 @@ class Partition:
             lane.serial += 1
         return self._serials[key]
 
-    def _is_over(self, watch: Watch, window: WindowKey) -> bool:
-        watermark = self._watermarks.get(window.model)
-        return watermark is not None and window.end + watch.label_patience < watermark
+    def _progress(self, model: str, truths_read: bool) -> int:
+        """Event time up to which predictions were read, and truths too."""
+        predictions = self._watermarks.get(model, BEGINNING)
+        return predictions if truths_read else min(predictions, self._truth_watermarks.get(model, BEGINNING))
+
+    def _tell_held_watermarks(self, truths_read: bool) -> None:
+        for model, told in self._told.items():
+            if told < self._progress(model, truths_read):
+                windows = [window for window in self._groups if window.model == model]
+                self._to_tell.update((window, None) for window in sorted(windows, key=lambda one: one.start)[-1:])
 
     def _remove(self, window: WindowKey) -> None:
         group = self._groups.pop(window)

@@ -14,5 +14,7 @@ def build(algorithm: str, hyperparameters: Mapping[str, Any], features: Mapping[
     """The unfitted estimator of the file named `algorithm` here; InvalidInput lists those there are."""
     known = sorted(module.name for module in iter_modules(__path__) if module.name != "encoding")
     if algorithm not in known:
-        raise InvalidInput(f"algorithm {algorithm!r} is not one of {', '.join(known)}, and the training code has no `build`")
+        raise InvalidInput(
+            f"algorithm {algorithm!r} is not one of {', '.join(known)}, and the training code has no `build`"
+        )
     return import_module(f"{__name__}.{algorithm}").build(hyperparameters, features, seed)

@@ -32,7 +32,10 @@ def curves(outcomes: Outcomes) -> dict[str, Any]:
 def _roc(truths: Any, scores: Any) -> list[list[float]]:
     false_rate, true_rate, _ = roc_curve(truths, scores)
     grid = np.linspace(0, 1, ROC_POINTS)
-    return [[round(float(x), 4), round(float(y), 4)] for x, y in zip(grid, np.interp(grid, false_rate, true_rate), strict=True)]
+    return [
+        [round(float(x), 4), round(float(y), 4)]
+        for x, y in zip(grid, np.interp(grid, false_rate, true_rate), strict=True)
+    ]
 
 
 def _calibration(truths: Any, scores: Any) -> list[dict[str, float]]:

@@ -15,7 +15,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def golden_json(signature: Signature, inputs: Arrays, outputs: Arrays) -> bytes:
-    """Canonical JSON in the tensor form of Open Inference Protocol V2: `inputs`, `outputs`, and the `tolerance` allowed.
+    """Canonical JSON in the tensor form of Open Inference Protocol V2: `inputs`, `outputs`, the `tolerance` allowed.
 
     A missing number (NaN) is null, for JSON has no NaN.
     """

@@ -21,9 +21,15 @@ _OF_THE_RUN = ("cause", "cause_event_id")
 
 
 def manifest(
-    *, model: str, task: str, files: Mapping[str, str], signature: Signature, candidate: Mapping[str, Any], lineage: Lineage
+    *,
+    model: str,
+    task: str,
+    files: Mapping[str, str],
+    signature: Signature,
+    candidate: Mapping[str, Any],
+    lineage: Lineage,
 ) -> bytes:
-    """Canonical JSON: `format`, `model`, `task`, `files` (name to SHA-256), `inputs`, `outputs`, `candidate`, `lineage`."""
+    """Canonical JSON: `format`, `model`, `task`, `files` (name to SHA-256), the signature, `candidate`, `lineage`."""
     origin = MessageToDict(lineage, preserving_proto_field_name=True)
     return canonical_json(
         {

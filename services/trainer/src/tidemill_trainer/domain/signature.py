@@ -43,9 +43,7 @@ def signature(features: Mapping[str, FeatureKind], classes: int | None) -> Signa
 
     Outputs: `label` INT64 [-1, 1] and `probabilities` FP32 [-1, classes], or without classes `prediction` FP32 [-1, 1].
     """
-    inputs = tuple(
-        Tensor(name, "FP32" if kind == "number" else "BYTES", (-1, 1)) for name, kind in features.items()
-    )
+    inputs = tuple(Tensor(name, "FP32" if kind == "number" else "BYTES", (-1, 1)) for name, kind in features.items())
     if classes is None:
         return Signature(inputs, (Tensor("prediction", "FP32", (-1, 1)),))
     return Signature(inputs, (Tensor("label", "INT64", (-1, 1)), Tensor("probabilities", "FP32", (-1, classes))))

@@ -37,7 +37,9 @@ def split(times: Times, validation: float, test: float, window: timedelta | None
     test_from = _first_of_its_time(times, rows - max(1, round(taking_part * test)))
     validation_from = _first_of_its_time(times, test_from - max(1, round(taking_part * validation)))
     if validation_from <= begin:
-        raise InvalidInput(f"{taking_part} rows are too few for a train, a validation and a test part of their own times")
+        raise InvalidInput(
+            f"{taking_part} rows are too few for a train, a validation and a test part of their own times"
+        )
     return Parts(range(begin, validation_from), range(validation_from, test_from), range(test_from, rows))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tidemill.v1.data_pb2 import DataArrived
 from tidemill.v1.monitoring_pb2 import DRIFT_ACTION_RETRAIN, DriftDetected
 from tidemill.v1.training_pb2 import TrainingCause
 from tidemill_contracts.pipeline import Pipeline
@@ -16,13 +17,12 @@ class Cause:
     reason: str
 
 
-def data_starts_training(pipeline: Pipeline, rows: int, *, has_run: bool) -> bool:
-    """Whether a new data version of `rows` rows starts a run; `has_run`: one waits, runs or succeeded."""
-    if rows < pipeline.triggers.first_rows:
+def data_starts_training(pipeline: Pipeline, data: DataArrived, *, has_run: bool) -> bool:
+    """Whether a new data version starts a run; `has_run`: one of the pipeline waits, runs or succeeded."""
+    spans = data.to_time.ToDatetime() - data.from_time.ToDatetime()
+    if pipeline.triggers.data_arrived == "never" or (not has_run and spans < pipeline.triggers.first_span):
         return False
-    if pipeline.triggers.data_arrived == "first":
-        return not has_run
-    return pipeline.triggers.data_arrived == "every"
+    return pipeline.triggers.data_arrived == "every" or not has_run
 
 
 def drift_starts_training(pipeline: Pipeline, drift: DriftDetected) -> bool:

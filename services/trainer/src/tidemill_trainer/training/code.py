@@ -28,7 +28,7 @@ def load_build(file: Path) -> Build:
 
 
 def code_digest(file: Path) -> str:
-    """SHA-256 over the names and contents of the Python files in the training code's folder, in order of their names."""
+    """SHA-256 over the names and contents of the Python files in the training code's folder, by name."""
     content = hashlib.sha256()
     for path in sorted(file.parent.glob("*.py")):
         content.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())

@@ -20,7 +20,7 @@ RECORD_ID = "record_id"
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows in the order of event time: features as models take them, labels of shape [n], times (datetime64[us], UTC)."""
+    """Rows by event time: features as models take them, labels of shape [n], times (datetime64[us], UTC)."""
 
     features: pl.DataFrame
     labels: npt.NDArray[Any]
@@ -32,7 +32,9 @@ class Rows:
         return Rows(self.features[cut], self.labels[cut], self.times[cut])
 
 
-def read_rows(lake_url: str, table: str, table_version: int, pipeline: Pipeline, kinds: Mapping[str, FeatureKind]) -> Rows:
+def read_rows(
+    lake_url: str, table: str, table_version: int, pipeline: Pipeline, kinds: Mapping[str, FeatureKind]
+) -> Rows:
     """The rows of `table` at `table_version`, by event time, then record id.
 
     Raises InvalidInput if the version or a column is not there, Unavailable if the lake does not answer.

@@ -53,15 +53,17 @@ def _converted(estimator: Any, signature: Signature) -> onnx.ModelProto:
     ]
     options = {"zipmap": False} if hasattr(estimator, "classes_") and hasattr(estimator, "predict") else None
     try:
-        return convert_sklearn(estimator, "model", inputs, target_opset=OPSET, options=options)
+        graph: onnx.ModelProto = convert_sklearn(estimator, "model", inputs, target_opset=OPSET, options=options)
     except Exception as error:
         raise InvalidInput(f"{type(estimator).__name__} cannot be converted to ONNX: {error}") from error
+    return graph
 
 
 def _joined(encoder: onnx.ModelProto, module: Any, classes: int | None) -> onnx.ModelProto:
     encoded = encoder.graph.output[0]
     width = encoded.type.tensor_type.shape.dim[1].dim_value
-    network = torch_graph(module, width, OPSET[""], classes)
+    opset = next((entry.version for entry in encoder.opset_import if entry.domain == ""), OPSET[""])
+    network = torch_graph(module, width, opset, classes)
     for model in (encoder, network):
         model.ir_version = IR_VERSION
     network = compose.add_prefix(network, "network/")
@@ -117,7 +119,7 @@ def _canonical(model: onnx.ModelProto) -> onnx.ModelProto:
         attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
         del node.attribute[:]
         node.attribute.extend(attributes)
-    imports = sorted(((entry.domain, entry.version) for entry in model.opset_import))
+    imports = sorted((entry.domain, entry.version) for entry in model.opset_import)
     del model.opset_import[:]
     model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in imports)
     onnx.checker.check_model(model, full_check=True)

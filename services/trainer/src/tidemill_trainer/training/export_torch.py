@@ -23,7 +23,7 @@ def torch_graph(module: Any, width: int, opset: int, classes: int | None) -> onn
         torch.onnx.export(
             network.eval(),
             (torch.zeros(2, width),),
-            buffer,
+            buffer,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=opset,
             input_names=["encoded"],

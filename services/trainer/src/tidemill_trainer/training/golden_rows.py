@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from tidemill_trainer.domain.golden import UNSEEN
+from tidemill_trainer.domain.golden import TOLERANCE, UNSEEN
 from tidemill_trainer.domain.signature import FeatureKind
+from tidemill_trainer.training.onnx_model import OnnxModel
 
 GOLDEN_ROWS = 64
 PARITY_ROWS = 4096
@@ -38,3 +39,12 @@ def golden_rows(features: pl.DataFrame, kinds: Mapping[str, FeatureKind]) -> pl.
 def parity_rows(features: pl.DataFrame, kinds: Mapping[str, FeatureKind]) -> pl.DataFrame:
     """The rows on which the original and its ONNX form must agree."""
     return pl.concat([spread_rows(features, PARITY_ROWS), awkward_rows(features, kinds)])
+
+
+def decided_rows(features: pl.DataFrame, model: OnnxModel) -> pl.DataFrame:
+    """The rows whose label stays the same when the probabilities move by the tolerance: labels are compared exactly."""
+    outputs = model.run(features)
+    if "probabilities" not in outputs:
+        return features
+    ranked = np.sort(outputs["probabilities"], axis=1)
+    return features.filter(pl.Series(ranked[:, -1] - ranked[:, -2] > 4 * TOLERANCE))

@@ -8,6 +8,8 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,6 +25,8 @@ ENVIRONMENT = {
 }
 """One thread each and no random hashes: sums are then made in the same order every time."""
 
+PRELOADED = ["tidemill_trainer.training.candidate"]
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -35,15 +39,26 @@ def confine(memory_bytes: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def prepare() -> BaseContext:
+    """Start the server that processes are forked from, so that it loads the libraries, once, while this one goes on.
+
+    It computes nothing itself and has one thread, which makes forking it safe.
+    """
+    os.environ.update(ENVIRONMENT)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    forkserver.ensure_running()
+    return context
+
+
 def map_each(
     function: Callable[[T], R], items: Sequence[T], parallel: int, memory_bytes: int, failed: Callable[[T, str], R]
 ) -> list[R]:
-    """`function` of each item, at most `parallel` at a time, each in a fresh process.
+    """`function` of each item, at most `parallel` at a time, each in a process of its own.
 
     Where a process dies, `failed(item, cause)` takes the place of its result; the others go on.
     """
-    os.environ.update(ENVIRONMENT)
-    context = multiprocessing.get_context("spawn")
+    context = prepare()
     results: list[R] = []
     for start in range(0, len(items), parallel):
         group = items[start : start + parallel]

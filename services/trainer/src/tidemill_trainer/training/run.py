@@ -21,7 +21,7 @@ from tidemill_trainer.training import spec as names
 from tidemill_trainer.training.candidate import Task, Trained, train_all
 from tidemill_trainer.training.code import code_commit, code_digest
 from tidemill_trainer.training.data import Rows, read_rows
-from tidemill_trainer.training.golden_rows import golden_rows, parity_rows
+from tidemill_trainer.training.golden_rows import decided_rows, golden_rows, parity_rows
 from tidemill_trainer.training.libraries import library_versions
 from tidemill_trainer.training.onnx_model import OnnxModel, tensors
 from tidemill_trainer.training.spec import RunSpec
@@ -64,7 +64,9 @@ def execute(spec: RunSpec) -> ModelTrained:
     profile = profile_columns({column.name: column.to_numpy() for column in train.features}, times=_span(train))
     event.training_profile.CopyFrom(to_proto(profile))
     model = next(one.model for one in candidates if one.name == best)
-    event.artifact_digest = _write_artifact(spec.directory / names.ARTIFACTS, pipeline, rows.part(parts.test), model, event)
+    event.artifact_digest = _write_artifact(
+        spec.directory / names.ARTIFACTS, pipeline, rows.part(parts.test), model, event
+    )
     _write(spec.directory / names.RESULT, event.SerializeToString(deterministic=True))
     return event
 
@@ -145,7 +147,9 @@ def _candidate(task: Task, trained: Trained) -> Candidate:
     )
 
 
-def _report(event: ModelTrained, rows: Rows, parts: Parts, candidates: list[Trained], best: str | None) -> dict[str, Any]:
+def _report(
+    event: ModelTrained, rows: Rows, parts: Parts, candidates: list[Trained], best: str | None
+) -> dict[str, Any]:
     """What GET /v1/runs/{id} shows of the run beside its state."""
     return {
         "winner": best,
@@ -175,7 +179,7 @@ def _write_artifact(directory: Path, pipeline: PipelineFile, test: Rows, model: 
     """Write the artifact's files; the manifest's digest."""
     kinds = feature_kinds(pipeline)
     tensor_names = signature(kinds, pipeline.label.classes)
-    golden = golden_rows(test.features, kinds)
+    golden = decided_rows(golden_rows(test.features, kinds), OnnxModel(model))
     blobs = {
         files.MODEL: model,
         files.GOLDEN: golden_json(tensor_names, tensors(golden), OnnxModel(model).run(golden)),
