@@ -10,6 +10,7 @@ import pytest
 from driver import until
 from sqlalchemy import text
 from tidemill.v1.prediction_pb2 import GroundTruth
+from tidemill_registry.app import MIGRATIONS
 from tidemill_runtime.bus import Producer
 from tidemill_runtime.database import Database
 from tidemill_runtime.errors import InvalidInput, Unavailable
@@ -21,12 +22,14 @@ from tidemill_runtime.testing import FakeProducer
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 CRASH = """
 import asyncio, sys
+from tidemill.v1.prediction_pb2 import GroundTruth
 from tidemill_registry.app import MIGRATIONS
 from tidemill_registry.settings import RegistrySettings
 from tidemill_runtime import failpoints
 from tidemill_runtime.bus import Producer
 from tidemill_runtime.database import Database
-from tidemill_runtime.outbox import OutboxRelay
+from tidemill_runtime.events import new_event
+from tidemill_runtime.outbox import OutboxRelay, enqueue
 
 async def main():
     settings = RegistrySettings()
@@ -34,15 +37,19 @@ async def main():
     await database.start()
     await producer.start()
     failpoints.arm("outbox.after-publish")
-    await OutboxRelay(database, producer).publish_pending()
+    relay = OutboxRelay(database, producer)
+    print("published", await relay.publish_pending(), flush=True)
+    async with database.transaction() as session:
+        await enqueue(session, sys.argv[2], new_event("test", "key-1", GroundTruth(), id="once"))
+    print("published", await relay.publish_pending(), flush=True)
 
 asyncio.run(main())
 """
 Read = Callable[[str], Awaitable[list[Any]]]
 
 
-def truth(number: int, id: str | None = None) -> Event[GroundTruth]:  # noqa: A002
-    return new_event("test", f"key-{number}", GroundTruth(label=number), id=id)
+def truth(number: int) -> Event[GroundTruth]:
+    return new_event("test", f"key-{number}", GroundTruth(label=number))
 
 
 async def enqueue_all(database: Database, topic: str, *events: Event[GroundTruth]) -> None:
@@ -75,11 +82,14 @@ async def test_exactly_what_committed_is_published_in_order_and_as_it_was_enqueu
 async def test_nothing_is_published_of_a_transaction_that_rolled_back(
     database: Database, producer: Producer, topic: str, read: Read
 ):
-    with pytest.raises(RuntimeError, match="second thoughts"):
+    async def roll_back() -> None:
         async with database.transaction() as session:
             await enqueue(session, topic, truth(1))
             await session.flush()
             raise RuntimeError("second thoughts")
+
+    with pytest.raises(RuntimeError, match="second thoughts"):
+        await roll_back()
     await enqueue_all(database, topic, truth(2))
 
     assert await OutboxRelay(database, producer).publish_pending() == 1
@@ -150,20 +160,16 @@ async def test_events_wait_while_kafka_is_away(database: Database, topic: str):
     assert await pending(database) == 0
 
 
-async def crash(database: Database) -> int:
-    """Exit code of a relay armed to die between publishing and deleting; it lives if there is nothing to publish."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", CRASH, database.schema)
-    return await asyncio.wait_for(process.wait(), 60)
-
-
 @pytest.mark.usefixtures("settings")
 async def test_a_crash_between_publishing_and_deleting_repeats_the_event_with_the_same_id(
     database: Database, producer: Producer, topic: str, read: Read
 ):
-    assert await crash(database) == 0
-    await enqueue_all(database, topic, truth(1, id="once"))
+    relay = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CRASH, database.schema, topic, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await asyncio.wait_for(relay.communicate(), 60)
+    assert (printed, relay.returncode) == (b"published 0\n", -signal.SIGKILL)
 
-    assert await crash(database) == -signal.SIGKILL
     assert await OutboxRelay(database, producer).publish_pending() == 1
 
     assert [message.headers["ce_id"] for message in await read(topic)] == [b"once", b"once"]
@@ -179,10 +185,13 @@ async def test_the_inbox_knows_an_event_it_has_seen(database: Database):
 
 
 async def test_the_inbox_forgets_an_event_whose_effect_rolled_back(database: Database):
-    with pytest.raises(RuntimeError, match="failed"):
+    async def roll_back() -> None:
         async with database.transaction() as session:
             assert await is_new(session, "registry", "e-1")
-            raise RuntimeError("failed")
+            raise RuntimeError("second thoughts")
+
+    with pytest.raises(RuntimeError, match="second thoughts"):
+        await roll_back()
     async with database.transaction() as session:
         assert await is_new(session, "registry", "e-1")
 
@@ -196,8 +205,6 @@ async def test_of_two_replicas_with_the_same_event_at_once_one_has_it_new(databa
 
 
 async def test_the_database_answers_and_migrates_again_without_harm(database: Database, settings: ServiceSettings):
-    from tidemill_registry.app import MIGRATIONS
-
     again = Database(settings, database.schema, MIGRATIONS)
     await again.start()
 

@@ -111,6 +111,7 @@ async def test_while_kafka_is_down_memory_is_bounded_and_drops_are_counted() -> 
     for prediction in [*kept, logged(), logged(rows=3)]:
         log.put(prediction)
     assert dropped("queue_full") - before == 4
+    assert REGISTRY.get_sample_value("tidemill_gateway_log_queue_rows") == 10
     with pytest.raises(Unavailable):
         await log.flush()
     log.put(logged())
@@ -119,6 +120,7 @@ async def test_while_kafka_is_down_memory_is_bounded_and_drops_are_counted() -> 
     await log.flush()
     sent = [prediction_id for _, event in producer.events for prediction_id in event.data.prediction_ids]
     assert sent == [prediction.prediction_id for prediction in kept]
+    assert REGISTRY.get_sample_value("tidemill_gateway_log_queue_rows") == 0
     log.put(logged())
     await log.flush()
     assert len(producer.events) == 2

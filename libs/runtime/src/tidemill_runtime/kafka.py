@@ -69,7 +69,7 @@ async def open_consumer(settings: ServiceSettings, group: str | None, client_id:
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             metadata_max_age_ms=30_000,
         ),
-        "start of the consumer",
+        f"start of the consumer of {', '.join(topics) or 'no topic yet'}",
     )
 
 

@@ -54,7 +54,7 @@ class PredictionLog:
             metrics.LOG_DROPS.labels("queue_full").inc(prediction.rows)
             return
         self._queue.append(prediction)
-        self._rows += prediction.rows
+        self._count(prediction.rows)
         if self._rows >= FLUSH_ROWS:
             self._filled.set()
 
@@ -78,7 +78,6 @@ class PredictionLog:
                 if not self._unsent:
                     await self._batch(self._take())
                 await self._send_unsent()
-        metrics.LOG_QUEUE_ROWS.set(self._rows)
 
     async def _run(self) -> None:
         failures = 0
@@ -93,7 +92,6 @@ class PredictionLog:
             except Unavailable as error:
                 failures += 1
                 log.warning("predictions wait for Kafka", rows=self._rows, error=str(error))
-                metrics.LOG_QUEUE_ROWS.set(self._rows)
                 await asyncio.sleep(backoff(failures, self._flush_seconds))
 
     def _take(self) -> list[LoggedPrediction]:
@@ -117,9 +115,13 @@ class PredictionLog:
             else:
                 self._unsent.append((placed.partition, new_event("gateway", placed.batch.model, placed.batch)))
 
+    def _count(self, change: int) -> None:
+        self._rows += change
+        metrics.LOG_QUEUE_ROWS.set(self._rows)
+
     def _drop(self, placed: PlacedBatch) -> None:
         rows = len(placed.batch.prediction_ids)
-        self._rows -= rows
+        self._count(-rows)
         metrics.LOG_DROPS.labels("too_large").inc(rows)
 
     async def _send_unsent(self) -> None:
@@ -129,5 +131,5 @@ class PredictionLog:
             await self._producer.send(topics.PREDICTIONS, event, partition=partition)
             self._unsent.popleft()
             rows = len(event.data.prediction_ids)
-            self._rows -= rows
+            self._count(-rows)
             metrics.LOG_ROWS.labels(event.data.model).inc(rows)
