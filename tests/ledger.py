@@ -6,13 +6,14 @@ topics, lake, database and lists every difference.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from deltalake import DeltaTable
 from google.protobuf.message import Message
 from tidemill.v1.data_pb2 import DataArrived
@@ -124,12 +125,8 @@ async def _decisions(ledger: Ledger, places: Places) -> list[str]:
         return [f"registry: {versions['error']}"]
     found = [] if verification["intact"] else [f"the audit is broken at {verification['first_broken']}"]
     found += _consecutive("versions", sorted(row["version"] for row in versions))
-    trained = [
-        event.run_id
-        for _, event in {
-            i: (i, e) for i, e in await read_events(places.bootstrap, topics.MODEL_TRAINED, ModelTrained)
-        }.values()
-    ]
+    announced = dict(await read_events(places.bootstrap, topics.MODEL_TRAINED, ModelTrained))
+    trained = [event.run_id for event in announced.values()]
     found += _same("versions of runs", set(trained), [row["run_id"] for row in versions])
     succeeded = {row["id"] for row in runs if row["state"] == "succeeded"}
     found += _same("model-trained of runs", succeeded, trained)
@@ -151,33 +148,30 @@ async def _predictions(ledger: Ledger, places: Places, *, gateway_was_killed: bo
 
 async def read_events(bootstrap: str, topic: str, kind: type[Any]) -> list[tuple[str, Any]]:
     """Every event of a topic with its id, in order within each partition."""
-    ends = await _ends(bootstrap, topic)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        places = [TopicPartition(topic, partition) for partition, end in ends.items() if end]
-        if not places:
-            return []
-        consumer.assign(places)
-        await consumer.seek_to_beginning()
-        events = []
+    events = []
+    async with _reader(bootstrap, topic) as consumer:
+        ends = await consumer.end_offsets(list(consumer.assignment()))
         async with asyncio.timeout(30):
-            while any([await consumer.position(place) < ends[place.partition] for place in places]):
+            while any([await consumer.position(place) < end for place, end in ends.items()]):
                 for messages in (await consumer.getmany(timeout_ms=200)).values():
                     for message in messages:
                         identifier = dict(message.headers).get("ce_id", b"").decode()
                         events.append((identifier, kind.FromString(message.value)))
-        return events
-    finally:
-        await consumer.stop()
+    return events
 
 
 async def _ends(bootstrap: str, topic: str) -> dict[int, int]:
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap)
+    async with _reader(bootstrap, topic) as consumer:
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+    return {place.partition: end for place, end in ends.items()}
+
+
+@asynccontextmanager
+async def _reader(bootstrap: str, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        ends = await consumer.end_offsets(list(consumer.assignment()))
-        return {place.partition: end for place, end in ends.items()}
+        yield consumer
     finally:
         await consumer.stop()
 

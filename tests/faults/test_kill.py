@@ -8,7 +8,7 @@ import pytest
 from driver import Driver, until
 from tidemill_local.home import ROOT
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 
 async def records(driver: Driver) -> None:
@@ -71,6 +71,7 @@ def test_every_failpoint_of_the_code_is_in_this_list() -> None:
     assert declared == {failpoint for _, failpoint, _ in FAILPOINTS}
 
 
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(("service", "failpoint", "provoke"), FAILPOINTS, ids=[f"{s}-{f}" for s, f, _ in FAILPOINTS])
 async def test_a_service_killed_at_a_failpoint_loses_nothing(
     driver: Driver, service: str, failpoint: str, provoke: Provoke

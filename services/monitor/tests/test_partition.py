@@ -99,35 +99,46 @@ def test_a_window_of_many_rows_spans_blocks(make: Any, partition: Partition) -> 
     partition.add_truth(make.truth(ids[0]), 1, START)
     window = make.partials(partition)[1, 0]
     assert (window.predictions, window.inputs.rows, window.labelled) == (CAPACITY + 11, CAPACITY + 11, 2)
-    blocks, _ = partition.take_changes()
+    (blocks,) = partition.take_changes()
     assert [key.rsplit("/", 1)[1] for key, _ in blocks] == ["0", "1"]
 
 
 def test_predictions_without_truth_expire_after_twice_the_delay(make: Any, partition: Partition) -> None:
     partition.add_predictions(make.batch(["a", "b"]), 0, NOW)
     partition.add_truth(make.truth("a"), 0, START)
-    partition.take_changes()
     partition.add_predictions(make.batch(["c"], [START + 5 * DAY]), 1, NOW)
+    assert set(make.partials(partition)) == {(1, 0), (1, 5)}
+    assert partition.take_changes()
     partition.expire()
     assert partition.counts["tide", "expired"] == 0
     partition.add_predictions(make.batch(["d"], [START + 5 * DAY + 1]), 2, NOW)
     partition.expire()
     assert partition.counts["tide", "expired"] == 1
-    assert (f"block/2/tide/1/{START}/{DAY}/0", None) in partition.take_changes()[1]
+    assert (f"block/2/tide/1/{START}/{DAY}/0", None) in partition.take_changes()[-1]
     assert partition.add_truth(make.truth("b"), 1, START) == 0
 
 
 def test_predictions_do_not_expire_while_their_truths_wait_to_be_read(make: Any, partition: Partition) -> None:
     partition.add_predictions(make.batch(["a"]), 0, NOW)
     partition.add_predictions(make.batch(["z"], [START + 30 * DAY]), 1, NOW)
+    make.partials(partition)
     partition.expire(truths_read=False)
     assert partition.add_truth(make.truth("a", observed=START + DAY), 0, START + DAY) == 1
+    make.partials(partition)
     partition.expire(truths_read=False)
-    assert partition.counts["tide", "expired"] == 0
-    partition.add_truth(make.truth("z"), 1, START + 30 * DAY)
+    assert partition.add_truth(make.truth("a", 0.0, START + DAY), 1, START + DAY) == 1
+    make.partials(partition)
+    partition.add_truth(make.truth("z"), 2, START + 30 * DAY)
     partition.expire(truths_read=False)
-    assert set(make.partials(partition)) >= {(1, 30)}
-    assert partition.add_predictions(make.batch(["a"]), 2, NOW) == 0
+    assert partition.add_truth(make.truth("a", 1.0), 3, START + DAY) == 0
+
+
+def test_a_window_is_kept_until_it_was_told(make: Any, partition: Partition) -> None:
+    partition.add_predictions(make.batch(["a", "z"], [START, START + 30 * DAY]), 0, NOW)
+    partition.expire()
+    assert set(make.partials(partition)) == {(1, 0), (1, 30)}
+    partition.expire()
+    assert partition.counts["tide", "expired"] == 1
 
 
 def test_the_watermark_waits_for_truths_not_yet_read(make: Any, partition: Partition) -> None:
@@ -221,13 +232,13 @@ def test_a_batch_that_contradicts_itself_is_refused_whole(make: Any, partition: 
     with pytest.raises(InvalidInput):
         partition.add_predictions(broken(make, what), 0, NOW)
     assert make.partials(partition) == {}
-    assert partition.take_changes() == ([], [])
+    assert partition.take_changes() == []
     assert partition.add_predictions(make.batch(["a", "b"]), 1, NOW) == 2
 
 
 def test_state_of_another_partition_is_ignored(make: Any, partition: Partition) -> None:
     partition.add_predictions(make.batch(["a"]), 0, NOW)
-    blocks, _ = partition.take_changes()
+    (blocks,) = partition.take_changes()
     other = Partition(3, make.catalogue())
     other.restore([(key, value) for key, value in blocks if value])
     assert make.partials(other) == {}
@@ -237,7 +248,7 @@ def test_every_restored_window_is_told_again(make: Any, partition: Partition) ->
     partition.add_predictions(make.batch(["a", "b"], [START, START + DAY]), 0, NOW)
     partition.add_truth(make.truth("a"), 0, START)
     told = make.partials(partition)
-    blocks, rest = partition.take_changes()
+    changes = [change for part in partition.take_changes() for change in part]
     again = Partition(2, make.catalogue())
-    again.restore([(key, value) for key, value in blocks + rest if value])
+    again.restore([(key, value) for key, value in changes if value])
     assert make.partials(again) == told

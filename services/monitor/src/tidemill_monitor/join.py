@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tidemill.v1.monitoring_pb2 import WindowPartial
 from tidemill.v1.prediction_pb2 import GroundTruth, PredictionBatch
@@ -71,13 +71,11 @@ class JoinStage:
         partials: list[WindowPartial] = []
         for number, owner in self._partitions.items():
             truths_read = self.truths_end(number, self._last_truths.get(number))
-            partials.extend(owner.take_partials(truths_read))
             owner.expire(truths_read)
+            partials.extend(owner.take_partials(truths_read))
             self._count(owner)
-        changes = {number: owner.take_changes() for number, owner in self._partitions.items()}
-        for wave in (0, 1):
-            writes = [self._log.write(number, lists[wave]) for number, lists in changes.items() if lists[wave]]
-            await asyncio.gather(*writes)
+        changes = [(number, owner.take_changes()) for number, owner in self._partitions.items()]
+        await asyncio.gather(*(self._store(number, lists) for number, lists in changes))
         if partials:
             failpoints.hit("monitor.before-partial")
         for partial in partials:
@@ -86,6 +84,10 @@ class JoinStage:
             )
             event = new_event("monitor", partial.model, partial, id=identity)
             await self._publisher.send(topics.MONITOR_WINDOWS, event)
+
+    async def _store(self, partition: int, lists: Sequence[Sequence[tuple[str, bytes | None]]]) -> None:
+        for changes in lists:
+            await self._log.write(partition, changes)
 
     def _call(self, message: Message, take: Callable[[Partition], int]) -> int:
         owner = self._partitions.get(message.partition)

@@ -16,18 +16,32 @@ GROUP = "ingest"
 POLL_MS = 200
 
 Positions = Callable[[str, Sequence[int]], Awaitable[Mapping[int, int]]]
+OpenConsumer = Callable[[ServiceSettings, str | None, str], Awaitable[AIOKafkaConsumer]]
 
 log = logs.get_logger(__name__)
 
 
 class StreamReader:
-    """Batches of messages by topic. `positions(topic, partitions)` gives the offsets to resume from."""
+    """Batches of messages by topic. `positions(topic, partitions)` gives the offsets to resume from.
 
-    def __init__(self, settings: ServiceSettings, topics: Sequence[str], positions: Positions) -> None:
+    Only what was read after its partition was rewound to the lake's position is given out: Kafka's own offsets may be
+    ahead of the lake, and a batch with a gap would be stored as if nothing were missing.
+    """
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        topics: Sequence[str],
+        positions: Positions,
+        open_consumer: OpenConsumer = kafka.open_consumer,
+    ) -> None:
         self._settings = settings
         self._topics = topics
         self._positions = positions
+        self._open_consumer = open_consumer
         self._client: AIOKafkaConsumer | None = None
+        self._rewound: frozenset[TopicPartition] = frozenset()
+        self._rewinds = 0
 
     @property
     def assigned(self) -> frozenset[tuple[str, int]]:
@@ -35,7 +49,7 @@ class StreamReader:
         return frozenset((p.topic, p.partition) for p in self._client.assignment()) if self._client else frozenset()
 
     async def start(self) -> None:
-        self._client = await kafka.open_consumer(self._settings, GROUP, GROUP)
+        self._client = await self._open_consumer(self._settings, GROUP, GROUP)
         self._client.subscribe(list(self._topics), listener=_Rewinder(self))
 
     async def stop(self) -> None:
@@ -49,11 +63,15 @@ class StreamReader:
         count = 0
         deadline = asyncio.get_running_loop().time() + seconds
         while count < rows and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            rewinds = self._rewinds
             wait = min(POLL_MS, int(left * 1000) + 1)
             polled = await self._client.getmany(timeout_ms=wait, max_records=rows - count)
-            for partition, records in polled.items():
-                batch.setdefault(partition.topic, []).extend(_message(record) for record in records)
-                count += len(records)
+            if rewinds != self._rewinds:
+                batch, count = {}, 0
+                continue
+            for partition in polled.keys() & self._rewound:
+                batch.setdefault(partition.topic, []).extend(_message(record) for record in polled[partition])
+                count += len(polled[partition])
         return batch
 
     async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
@@ -69,12 +87,19 @@ class StreamReader:
     async def rewind(self) -> None:
         """Go on where the lake stands, on every partition that is assigned now."""
         assert self._client
-        by_topic: dict[str, list[int]] = {}
-        for topic, partition in self.assigned:
-            by_topic.setdefault(topic, []).append(partition)
-        for topic, partitions in by_topic.items():
+        self._forget()
+        assigned = frozenset(self._client.assignment())
+        for topic in {place.topic for place in assigned}:
+            partitions = [place.partition for place in assigned if place.topic == topic]
             for partition, offset in (await self._positions(topic, partitions)).items():
                 self._client.seek(TopicPartition(topic, partition), offset)
+        self._rewinds += 1
+        self._rewound = assigned
+
+    def _forget(self) -> None:
+        """What is being read is not given out any more."""
+        self._rewinds += 1
+        self._rewound = frozenset()
 
 
 class _Rewinder(ConsumerRebalanceListener):  # type: ignore[misc]

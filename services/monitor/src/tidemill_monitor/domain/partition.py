@@ -54,7 +54,7 @@ class Partition:
         self._watermarks: dict[str, int] = {}
         self._truth_watermarks: dict[str, int] = {}
         self._told: dict[str, int] = {}
-        self._to_store: dict[tuple[WindowKey, int], None] = {}
+        self._to_store: dict[tuple[WindowKey, int], bool] = {}
         self._to_remove: list[str] = []
         self._to_tell: dict[WindowKey, None] = {}
 
@@ -113,9 +113,12 @@ class Partition:
     def expire(self, truths_read: bool = True) -> None:
         """Forget predictions whose truth has not come in time, with their windows, and truths without prediction.
 
-        `truths_read`: whether `ground-truth` was read to its end; if not, it decides how far the time is.
+        A window is kept until what was last known of it has been stored and told, for the rows that may be read again
+        are too late then. `truths_read`: whether `ground-truth` was read to its end; if not, it decides how far the
+        time is.
         """
-        for window, watch in [(window, group.watch) for window, group in self._groups.items()]:
+        told = [(window, group.watch) for window, group in self._groups.items()]
+        for window, watch in told:
             if window.end + watch.label_patience < self._progress(window.model, truths_read):
                 self._remove(window)
         for model, early in self._early.items():
@@ -124,20 +127,22 @@ class Partition:
             watermark = self._watermarks.get(model, max(self._watermarks.values(), default=BEGINNING))
             self.counts[model, "orphaned"] += early.expire(watermark - lateness)
 
-    def take_changes(self) -> tuple[Changes, Changes]:
-        """What changed since the last call, as (key, value or None): store the first list, then the second.
+    def take_changes(self) -> list[Changes]:
+        """What changed since the last call, as lists of (key, value or None): store each list before the next.
 
-        The second removes early truths that blocks in the first now have.
+        New rows are stored window by window, the oldest first: a crash in between then leaves no watermark behind by
+        which the rows that are read again would be too late. What blocks have made needless is removed last.
         """
-        blocks: Changes = [
-            (self._block_key(window, number), self._groups[window].blocks[number].encode())
-            for window, number in self._to_store
-        ]
+        labels: Changes = []
+        rows: dict[int, Changes] = {}
+        for (window, number), has_new_rows in self._to_store.items():
+            target = rows.setdefault(window.start, []) if has_new_rows else labels
+            target.append((self._block_key(window, number), self._groups[window].blocks[number].encode()))
         rest: Changes = [(key, None) for key in self._to_remove]
         for model, early in self._early.items():
             rest.extend((f"early/{self.number}/{bucket}/{model}", data) for bucket, data in early.take_changes())
         self._to_store, self._to_remove = {}, []
-        return blocks, rest
+        return [changes for changes in [labels, *(rows[start] for start in sorted(rows)), rest] if changes]
 
     def take_partials(self, truths_read: bool = True) -> Iterator[WindowPartial]:
         """The windows that changed since the last call, each complete in itself, the oldest first.
@@ -210,7 +215,7 @@ class Partition:
         for model in (window.model, ""):
             if early := self._early.get(model):
                 self._join_early(watch, early, block, first)
-        self._mark(group, block)
+        self._mark(group, block, has_new_rows=True)
 
     def _join_early(self, watch: Watch, early: EarlyTruths, block: Block, first: int) -> None:
         for row, key in enumerate(block.keys[first:].tolist(), start=first):
@@ -233,9 +238,10 @@ class Partition:
             self.counts[model, "matched" if before < 0 else "corrected"] += 1
             self._mark(group, block)
 
-    def _mark(self, group: Group, block: Block) -> None:
+    def _mark(self, group: Group, block: Block, *, has_new_rows: bool = False) -> None:
         group.changed(block)
-        self._to_store[group.window, block.number] = None
+        place = group.window, block.number
+        self._to_store[place] = has_new_rows or self._to_store.get(place, False)
         self._to_tell[group.window] = None
 
     def _serial(self, lane: Lane, block: Block) -> int:
@@ -264,10 +270,8 @@ class Partition:
             for key in block.keys.tolist():
                 lane.index.pop(key, None)
             del lane.blocks[self._serials.pop((window, block.number))]
-            self._to_store.pop((window, block.number), None)
             self._to_remove.append(self._block_key(window, block.number))
             self.counts[window.model, "expired"] += block.rows - block.labelled
-        self._to_tell.pop(window, None)
         if not lane.blocks:
             del self._lanes[window.model, window.version]
 
