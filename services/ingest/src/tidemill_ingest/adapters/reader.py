@@ -24,8 +24,9 @@ log = logs.get_logger(__name__)
 class StreamReader:
     """Batches of messages by topic. `positions(topic, partitions)` gives the offsets to resume from.
 
-    Only what was read after its partition was rewound to the lake's position is given out: Kafka's own offsets may be
-    ahead of the lake, and a batch with a gap would be stored as if nothing were missing.
+    Kafka's own offsets may be ahead of the lake, and a batch with a gap would be stored as if nothing were missing. So
+    whenever partitions are assigned, what was read is forgotten and every partition is rewound to the lake's position,
+    by the task that reads: nothing is fetched meanwhile.
     """
 
     def __init__(
@@ -40,8 +41,8 @@ class StreamReader:
         self._positions = positions
         self._open_consumer = open_consumer
         self._client: AIOKafkaConsumer | None = None
-        self._rewound: frozenset[TopicPartition] = frozenset()
-        self._rewinds = 0
+        self.rewound: frozenset[TopicPartition] = frozenset()
+        self.must_rewind = False
 
     @property
     def assigned(self) -> frozenset[tuple[str, int]]:
@@ -63,16 +64,17 @@ class StreamReader:
         count = 0
         deadline = asyncio.get_running_loop().time() + seconds
         while count < rows and (left := deadline - asyncio.get_running_loop().time()) > 0:
-            rewinds = self._rewinds
+            if self.must_rewind:
+                batch, count = {}, 0
+                await self.rewind()
             wait = min(POLL_MS, int(left * 1000) + 1)
             polled = await self._client.getmany(timeout_ms=wait, max_records=rows - count)
-            if rewinds != self._rewinds:
-                batch, count = {}, 0
+            if self.must_rewind:
                 continue
-            for partition in polled.keys() & self._rewound:
+            for partition in polled.keys() & self.rewound:
                 batch.setdefault(partition.topic, []).extend(_message(record) for record in polled[partition])
                 count += len(polled[partition])
-        return batch
+        return {} if self.must_rewind else batch
 
     async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Tell Kafka how far the lake is, as far as the partitions are still ours."""
@@ -87,19 +89,13 @@ class StreamReader:
     async def rewind(self) -> None:
         """Go on where the lake stands, on every partition that is assigned now."""
         assert self._client
-        self._forget()
+        self.must_rewind = False
         assigned = frozenset(self._client.assignment())
         for topic in {place.topic for place in assigned}:
             partitions = [place.partition for place in assigned if place.topic == topic]
             for partition, offset in (await self._positions(topic, partitions)).items():
                 self._client.seek(TopicPartition(topic, partition), offset)
-        self._rewinds += 1
-        self._rewound = assigned
-
-    def _forget(self) -> None:
-        """What is being read is not given out any more."""
-        self._rewinds += 1
-        self._rewound = frozenset()
+        self.rewound = assigned
 
 
 class _Rewinder(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -107,10 +103,10 @@ class _Rewinder(ConsumerRebalanceListener):  # type: ignore[misc]
         self._reader = reader
 
     async def on_partitions_revoked(self, revoked: object) -> None:
-        return
+        self._reader.rewound = frozenset()
 
     async def on_partitions_assigned(self, assigned: object) -> None:
-        await self._reader.rewind()
+        self._reader.must_rewind = True
 
 
 def _message(record: ConsumerRecord) -> Message:

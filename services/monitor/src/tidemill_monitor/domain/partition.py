@@ -117,7 +117,7 @@ class Partition:
         are too late then. `truths_read`: whether `ground-truth` was read to its end; if not, it decides how far the
         time is.
         """
-        told = [(window, group.watch) for window, group in self._groups.items()]
+        told = [(window, group.watch) for window, group in self._groups.items() if window not in self._to_tell]
         for window, watch in told:
             if window.end + watch.label_patience < self._progress(window.model, truths_read):
                 self._remove(window)
