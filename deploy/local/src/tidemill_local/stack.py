@@ -21,6 +21,8 @@ from tidemill_local.services import addresses, service, service_settings
 from tidemill_local.triton import triton
 
 POLL_SECONDS = 0.1
+GONE_SECONDS = 1.0
+"""A process that replaces its program shows no environment for a moment: only one unseen for this long has ended."""
 INFRASTRUCTURE = ("kafka", "postgres", "triton")
 
 
@@ -175,13 +177,14 @@ class Stack:
         launched = {part.name: self._launch(part) for part in parts}
         begun = time.monotonic()
         waiting = list(parts)
+        last_seen = dict.fromkeys(launched, begun)
         while waiting:
-            alive = self.processes.all()
+            last_seen.update(dict.fromkeys(self.processes.all(), time.monotonic()))
             for part in list(waiting):
                 if part.is_ready():
                     waiting.remove(part)
                     self._progress(part.name, "ready")
-                elif part.name not in alive:
+                elif time.monotonic() - last_seen[part.name] > GONE_SECONDS:
                     raise self._failure(part, "ended while it started", launched[part.name])
                 elif time.monotonic() - begun > part.start_seconds:
                     raise self._failure(part, f"is not ready after {part.start_seconds:g} s", launched[part.name])
