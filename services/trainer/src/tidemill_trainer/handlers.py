@@ -7,6 +7,7 @@ from tidemill.v1.model_pb2 import Route
 from tidemill.v1.monitoring_pb2 import DriftDetected
 from tidemill.v1.training_pb2 import TRAINING_CAUSE_DATA, TRAINING_CAUSE_DRIFT, TRAINING_CAUSE_HAND, TrainingRequested
 from tidemill_contracts.pipeline import PipelineFile
+from tidemill_runtime import logs
 from tidemill_runtime.database import Database
 from tidemill_runtime.errors import InvalidInput
 from tidemill_runtime.events import Event
@@ -17,6 +18,8 @@ from tidemill_trainer.domain.triggers import Cause, data_starts_training, drift_
 from tidemill_trainer.tables import ChampionRow, DataVersionRow
 
 CONSUMER = "trainer"
+
+log = logs.get_logger(__name__)
 
 
 class Handlers:
@@ -48,14 +51,24 @@ class Handlers:
                 await repository.queue(session, data.pipeline, Cause(event.id, TRAINING_CAUSE_DATA, reason))
 
     async def on_drift_detected(self, event: Event[DriftDetected]) -> None:
-        """Train if that is what the drift asks for."""
+        """Train if that is what the drift asks for, and no training that answers it is under way or done.
+
+        A drift of a version that has been replaced is past; one that comes while its pipeline is being retrained for
+        drift asks for what is being done.
+        """
         drift = event.data
         pipeline = self._pipeline(drift.pipeline)
         if not drift_starts_training(pipeline, drift):
             return
         async with self._database.transaction() as session:
-            if await is_new(session, CONSUMER, event.id):
-                await repository.queue(session, drift.pipeline, Cause(event.id, TRAINING_CAUSE_DRIFT, drift.reason))
+            if not await is_new(session, CONSUMER, event.id):
+                return
+            champion = await session.get(ChampionRow, drift.model)
+            replaced = champion is not None and drift.version < champion.version
+            if replaced or await repository.is_active(session, drift.pipeline, TRAINING_CAUSE_DRIFT):
+                log.info("drift is being cured already", model=drift.model, version=drift.version)
+                return
+            await repository.queue(session, drift.pipeline, Cause(event.id, TRAINING_CAUSE_DRIFT, drift.reason))
 
     async def on_training_requested(self, event: Event[TrainingRequested]) -> None:
         """Train."""

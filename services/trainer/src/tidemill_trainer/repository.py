@@ -59,6 +59,16 @@ async def has_run(session: AsyncSession, pipeline: str) -> bool:
     return (await session.exec(found)).first() is not None
 
 
+async def is_active(session: AsyncSession, pipeline: str, cause: int) -> bool:
+    """Whether a run of the pipeline with this cause waits or runs."""
+    found = (
+        select(RunRow.id)
+        .where(RunRow.pipeline == pipeline, RunRow.cause == cause, col(RunRow.state).in_(("queued", "running")))
+        .limit(1)
+    )
+    return (await session.exec(found)).first() is not None
+
+
 async def claim(session: AsyncSession, lease: timedelta) -> RunRow | None:
     """Take the oldest run that waits, or whose trainer has been silent for longer than its lease.
 

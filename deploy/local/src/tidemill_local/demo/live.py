@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidemill_local.demo.replay import Replay
-from tidemill_local.demo.timeline import END, FIRST_PREDICTION
+from tidemill_local.demo.timeline import FIRST_PREDICTION
 from tidemill_local.demo.watch import Watcher
 
 STYLES = {"drift": "yellow", "trained": "cyan", "approved": "green", "rejected": "red", "swapped": "bold green"}
@@ -19,7 +19,8 @@ SHOWN_MARKS = 12
 class Dashboard:
     """A renderable that is made anew at every refresh."""
 
-    def __init__(self, replay: Replay, watcher: Watcher) -> None:
+    def __init__(self, replay: Replay, watcher: Watcher, until: datetime) -> None:
+        self._until = until
         self._replay = replay
         self._watcher = watcher
 
@@ -27,7 +28,7 @@ class Dashboard:
         return Group(self._clock(), self._numbers(), self._marks())
 
     def _clock(self) -> RenderableType:
-        done = (self._replay.now - FIRST_PREDICTION) / (END - FIRST_PREDICTION)
+        done = (self._replay.now - FIRST_PREDICTION) / (self._until - FIRST_PREDICTION)
         row = Table.grid(padding=(0, 2))
         state = "a model trains; the clock is slow" if self._watcher.retraining else ""
         row.add_row(

@@ -2,18 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidemill_local.demo.clients import Application, Producers
+from tidemill_local.demo.consumers import Consumers
 from tidemill_local.demo.timeline import FIRST_PREDICTION, Tick
 from tidemill_local.demo.watch import Watcher
 
 IN_FLIGHT = 4
-LAG_CHECK_TICKS = 24
-MOST_LAG = 5_000
-LAG_SECONDS = 60.0
+FLUSH_TICKS = 24
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Predicted:
 
 
 class Replay:
-    """One replay. `lag` tells how many messages the consumers are behind."""
+    """One replay. The clock stops while the consumers are far behind: in the flights' time they never are."""
 
     def __init__(
         self,
@@ -43,13 +42,13 @@ class Replay:
         producers: Producers,
         watcher: Watcher,
         pace: Pace,
-        lag: Callable[[], Awaitable[int]],
+        consumers: Consumers,
     ) -> None:
         self._application = application
         self._producers = producers
         self._watcher = watcher
         self._pace = pace
-        self._lag = lag
+        self._consumers = consumers
         self._asked: dict[str, asyncio.Task[None]] = {}
         self.now = FIRST_PREDICTION
         self.predicted = Predicted()
@@ -61,21 +60,20 @@ class Replay:
         for number, tick in enumerate(ticks):
             await self._push(tick)
             await self._tell(tick)
-            if number % LAG_CHECK_TICKS == 0:
+            if number % FLUSH_TICKS == 0:
                 await self._producers.flush()
         await self._producers.flush()
 
     async def live(self, ticks: Sequence[Tick]) -> None:
         """From the first prediction on: push, ask, and tell the truth when it is known."""
         due = time.monotonic()
-        for number, tick in enumerate(ticks):
+        for tick in ticks:
             self.now = tick.start
             await self._push(tick)
             if tick.features.height:
                 await self._ask(tick)
             await self._tell(tick)
-            if number % LAG_CHECK_TICKS == 0:
-                await self._wait_for_consumers()
+            await self._consumers.keep_up()
             due = max(due + 1 / self._speed(), time.monotonic() - 1)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         await asyncio.gather(*self._asked.values())
@@ -112,14 +110,6 @@ class Replay:
                 await self._asked[flight]
             await self._producers.truth(flight, late, known_at, self.predicted.ids.pop(flight, ""))
         self.truths += len(tick.truths)
-
-    async def _wait_for_consumers(self) -> None:
-        """The clock stops while the consumers are far behind: in the flights' time they never are."""
-        deadline = time.monotonic() + LAG_SECONDS
-        while await self._lag() > MOST_LAG:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the consumers stay more than {MOST_LAG} messages behind; see `tidemill status`")
-            await asyncio.sleep(0.5)
 
 
 def split(ticks: Sequence[Tick], at: datetime = FIRST_PREDICTION) -> tuple[list[Tick], list[Tick]]:

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -14,17 +15,17 @@ from tidemill_local import offsets
 from tidemill_local.console import err, out
 from tidemill_local.demo import report
 from tidemill_local.demo.clients import Application, Producers
+from tidemill_local.demo.consumers import Consumers
 from tidemill_local.demo.live import Dashboard
 from tidemill_local.demo.replay import Pace, Predicted, Replay, split
 from tidemill_local.demo.scores import by_period, frozen_probabilities
-from tidemill_local.demo.timeline import Timeline
+from tidemill_local.demo.timeline import END, Timeline
 from tidemill_local.demo.watch import Watcher
 from tidemill_local.errors import StackError
 from tidemill_local.stack import Stack
 
 FIRST_MODEL_SECONDS = 300.0
-DRAIN_SECONDS = 60.0
-LAGGING_GROUPS = ("ingest", "tidemill-monitor")
+FLIGHTS_A_DAY = 923
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,24 @@ class Size:
 
     title: str
     sample: float
+    until: datetime
     pace: Pace
 
+    @property
+    def most_lag(self) -> int:
+        """Messages the consumers may be behind: three days' of a topic."""
+        return round(3 * FLIGHTS_A_DAY * self.sample)
 
-QUICK = Size("Tidemill demo: New York's flights of 2013, one in five", 0.2, Pace(usual=90, retraining=8))
-FULL = Size("Tidemill demo: New York's flights of 2013", 1.0, Pace(usual=40, retraining=4))
+
+QUICK = Size(
+    "Tidemill demo: New York's flights of 2013 to August, one in five",
+    sample=0.2,
+    until=datetime(2013, 9, 1, 4, tzinfo=UTC),
+    pace=Pace(usual=60, retraining=6),
+)
+FULL = Size("Tidemill demo: New York's flights of 2013", sample=1.0, until=END, pace=Pace(usual=36, retraining=2))
+IMPATIENCE = {"TIDEMILL_FLUSH_SECONDS": "0.3", "TIDEMILL_INGEST_FLUSH_SECONDS": "0.5"}
+"""A second of the services' usual patience would be days of the flights'."""
 
 
 def run(stack: Stack, size: Size) -> Path:
@@ -45,7 +59,7 @@ def run(stack: Stack, size: Size) -> Path:
     began = time.monotonic()
     stack.down()
     forget(stack)
-    stack.up()
+    stack.up(env=IMPATIENCE)
     setup_seconds = time.monotonic() - began
     result = asyncio.run(_replay(stack, size, setup_seconds))
     path = stack.home.path / "report.html"
@@ -67,26 +81,29 @@ def forget(stack: Stack) -> None:
 async def _replay(stack: Stack, size: Size, setup_seconds: float) -> report.Result:
     err.print("Reading the year's flights…")
     timeline = await asyncio.to_thread(Timeline.load, size.sample)
-    past, live = split(list(timeline.ticks()))
+    past, live = split(list(timeline.ticks(size.until)))
     application = Application(f"127.0.0.1:{stack.ports['gateway-grpc']}", f"127.0.0.1:{stack.ports['gateway']}")
     producers = Producers(stack.bootstrap)
-    watcher = Watcher(stack.bootstrap, stack.http_url("registry"), stack.http_url("gateway"), lambda: replay.now)
-    replay = Replay(application, producers, watcher, size.pace, lambda: _lag(stack))
+    watcher = Watcher(stack, lambda: replay.now)
+    consumers = Consumers(stack.bootstrap, size.most_lag)
+    replay = Replay(application, producers, watcher, size.pace, consumers)
     await producers.start()
+    await consumers.start()
     await watcher.start()
     try:
         began = time.monotonic()
         err.print("January and February: records and truths, until the first model serves…")
         await replay.history(past)
         await _first_model(watcher)
-        with Live(Dashboard(replay, watcher), console=err, refresh_per_second=4):
+        with Live(Dashboard(replay, watcher, size.until), console=err, refresh_per_second=4):
             await replay.live(live)
-            await _drain(stack)
+            await consumers.done()
         replay_seconds = time.monotonic() - began
         memory = stack.resident_memory()
         predictions = await _scored(stack, timeline, replay.predicted)
         counts = {name: sum(ends) for name, ends in (await offsets.end_offsets(stack.bootstrap)).items()}
     finally:
+        await consumers.stop()
         await watcher.stop()
         await producers.stop()
         await application.close()
@@ -111,17 +128,6 @@ async def _first_model(watcher: Watcher) -> None:
         if time.monotonic() > deadline:
             raise StackError("No model serves.", "See what the trainer says: ./tidemill logs trainer")
         await asyncio.sleep(0.2)
-
-
-async def _lag(stack: Stack) -> int:
-    lags = await offsets.lags(stack.bootstrap)
-    return max((lag.messages for lag in lags if lag.group in LAGGING_GROUPS), default=0)
-
-
-async def _drain(stack: Stack) -> None:
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while await _lag(stack) and time.monotonic() < deadline:
-        await asyncio.sleep(0.5)
 
 
 async def _scored(stack: Stack, timeline: Timeline, predicted: Predicted) -> pl.DataFrame:

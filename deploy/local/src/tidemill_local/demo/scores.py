@@ -19,7 +19,7 @@ async def frozen_probabilities(
     """What the model of a manifest says of [n] flights: probabilities of being late."""
     store = ArtifactStore(artifacts_url)
     manifest = json.loads(await store.get(manifest_digest))
-    session = ort.InferenceSession(await store.get(manifest["files"]["model.onnx"]["digest"]))
+    session = ort.InferenceSession(await store.get(manifest["files"]["model.onnx"]))
     inputs = {}
     for name in data.FEATURES:
         column = features[name]

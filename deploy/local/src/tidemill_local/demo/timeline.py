@@ -10,7 +10,7 @@ from tidemill_flights import data
 
 TICK = timedelta(hours=1)
 FIRST_PREDICTION = datetime(2013, 3, 1, 5, tzinfo=UTC)
-END = datetime(2014, 1, 1, 5, tzinfo=UTC)
+END = datetime(2014, 1, 2, 5, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Timeline:
             truths=_by_hour(data.truths(sample), "known_at"),
         )
 
-    def ticks(self) -> Iterator[Tick]:
-        """Every hour in order, empty ones too."""
+    def ticks(self, until: datetime) -> Iterator[Tick]:
+        """Every hour before `until` in order, empty ones too."""
         weather, flights, features, truths = (
             {key[0]: group.drop("hour") for key, group in frame.partition_by("hour", as_dict=True).items()}
             for frame in (self.weather, self.flights, self.features, self.truths)
         )
         start = min(min(weather), min(flights))
-        while start < END or start <= max(truths):
+        while start < until:
             yield Tick(
                 start=start,
                 weather=_records(weather.get(start), "observed_at"),

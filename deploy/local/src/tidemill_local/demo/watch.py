@@ -13,13 +13,16 @@ from aiokafka import AIOKafkaConsumer
 from tidemill.v1 import data_pb2, model_pb2, monitoring_pb2, training_pb2
 from tidemill_contracts import topics
 
+from tidemill_local.stack import Stack
+
 MESSAGES: dict[str, type[Any]] = {
     topics.DATA_ARRIVED: data_pb2.DataArrived,
     topics.MODEL_TRAINED: training_pb2.ModelTrained,
     topics.MODEL_APPROVED: model_pb2.ModelApproved,
     topics.DRIFT_DETECTED: monitoring_pb2.DriftDetected,
 }
-RETRAINING_SECONDS = 180.0
+SETTLE_SECONDS = 2.0
+"""From drift to the run it starts, and from a run's end to the swap, the loop needs a moment."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class LoopState:
     data_rows: int = 0
     champion: int = 0
     trainings: int = 0
-    retraining_since: float | None = None
+    training: bool = False
+    settling_until: float = 0.0
 
     def count(self, kind: str) -> int:
         return sum(mark.kind == kind for mark in self.marks)
@@ -49,18 +53,20 @@ class LoopState:
 class Watcher:
     """Follows the topics and the gateway's routes. `clock` tells the flights' time."""
 
-    def __init__(self, bootstrap: str, registry_url: str, gateway_url: str, clock: Callable[[], datetime]) -> None:
-        self._kafka = AIOKafkaConsumer(*MESSAGES, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    def __init__(self, stack: Stack, clock: Callable[[], datetime]) -> None:
+        self._kafka = AIOKafkaConsumer(*MESSAGES, bootstrap_servers=stack.bootstrap, auto_offset_reset="earliest")
         self._http = httpx.AsyncClient(timeout=5)
-        self._registry_url = registry_url
-        self._gateway_url = gateway_url
+        self._trainer_url = stack.http_url("trainer")
+        self._registry_url = stack.http_url("registry")
+        self._gateway_url = stack.http_url("gateway")
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self.state = LoopState()
 
     async def start(self) -> None:
         await self._kafka.start()
-        self._tasks = [asyncio.create_task(self._follow_topics()), asyncio.create_task(self._follow_routes())]
+        followers = (self._follow_topics(), self._follow_runs(), self._follow_routes())
+        self._tasks = [asyncio.create_task(follower) for follower in followers]
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -74,8 +80,7 @@ class Watcher:
     def retraining(self) -> bool:
         """Whether a retraining is under way: from the drift until the new version serves or is refused."""
         self.check()
-        since = self.state.retraining_since
-        return since is not None and time.monotonic() - since < RETRAINING_SECONDS
+        return self.state.training or time.monotonic() < self.state.settling_until
 
     def check(self) -> None:
         """Raise what ended a follower."""
@@ -93,7 +98,7 @@ class Watcher:
         elif topic == topics.DRIFT_DETECTED:
             self._mark("drift", event.reason)
             if event.action == monitoring_pb2.DRIFT_ACTION_RETRAIN:
-                self.state.retraining_since = time.monotonic()
+                self._settle()
         elif topic == topics.MODEL_TRAINED:
             self.state.trainings += 1
             self._mark(
@@ -112,10 +117,19 @@ class Watcher:
             if found:
                 if found[0]["state"] == "rejected":
                     self._mark("rejected", f"version {found[0]['version']}: {found[0]['reason']}")
-                    self.state.retraining_since = None
                 return
             await asyncio.sleep(0.1)
         raise TimeoutError(f"the registry has no verdict on training run {run_id}; see its log")
+
+    async def _follow_runs(self) -> None:
+        while True:
+            with suppress(httpx.HTTPError):
+                runs = (await self._http.get(f"{self._trainer_url}/v1/runs")).json()
+                training = any(run["state"] in ("queued", "running") for run in runs)
+                if self.state.training and not training:
+                    self._settle()
+                self.state.training = training
+            await asyncio.sleep(0.2)
 
     async def _follow_routes(self) -> None:
         while True:
@@ -124,8 +138,10 @@ class Watcher:
                 if champion and champion != self.state.champion:
                     self._mark("swapped", f"version {champion} serves")
                     self.state.champion = champion
-                    self.state.retraining_since = None
             await asyncio.sleep(0.2)
+
+    def _settle(self) -> None:
+        self.state.settling_until = time.monotonic() + SETTLE_SECONDS
 
     def _mark(self, kind: str, text: str) -> None:
         self.state.marks.append(Mark(kind, self._clock(), text))

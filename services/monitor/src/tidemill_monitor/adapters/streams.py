@@ -3,6 +3,8 @@
 What is known of faust and taken care of here:
 - it acknowledges a message whose agent raised: acknowledgement is by hand, after the stage's flush;
 - its table writes are not awaited: the stages write the changelogs (`changelog.py`), faust only recovers them;
+- it waits for every message to be acknowledged before it gives up a partition, and those it drops never are
+  (`stream_wait_empty`);
 - an agent takes one message at a time (`concurrency=1`), so offsets are acknowledged in order;
 - it does not notice for long that the brokers are gone: `BrokerWatch` ends the process.
 """
@@ -112,14 +114,13 @@ class Streams:
         await self._worker.start()
 
     async def stop(self) -> None:
-        """Store what was read, then leave the group; faust may take `STOP_SECONDS`."""
+        """Store what was read, then leave the group; faust, which may ignore a cancellation, has `STOP_SECONDS`."""
         if not self._failed():
             with contextlib.suppress(TidemillError):
                 await self._flush()
         await self._worker.stop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._app.stop()
+        stopping = asyncio.create_task(self._app.stop(), name="faust stop")
+        await asyncio.wait({stopping}, timeout=STOP_SECONDS)
         self._starting.cancel()
 
     def _failed(self) -> bool:
@@ -137,6 +138,7 @@ class Streams:
             topic_allow_declare=False,
             topic_disable_leader=True,
             table_standby_replicas=0,
+            stream_wait_empty=False,
             web_enabled=False,
             broker_commit_interval=1.0,
             broker_session_timeout=SESSION_SECONDS,
