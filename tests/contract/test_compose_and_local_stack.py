@@ -14,8 +14,8 @@ from tidemill_runtime.settings import ServiceSettings
 from typer.testing import CliRunner
 
 Compose = dict[str, Any]
-ONLY_IN_COMPOSE = {"TIDEMILL_GRPC_HOST", "TIDEMILL_OPERATOR_TOKEN"}
-"""Settings that have a default where the environment is local and everything listens on loopback."""
+ONLY_IN_COMPOSE = {"TIDEMILL_CODE_COMMIT", "TIDEMILL_GRPC_HOST", "TIDEMILL_OPERATOR_TOKEN"}
+"""Settings that have a default where everything is local: a Git repository, loopback listeners."""
 SECRET = re.compile(r"\$\{\w+:\?[^}]+\}")
 TRITON_ADDRESSES = re.compile(
     r"--(http|grpc|metrics)-(address|port)=|--model-repository=|--backend-|--allow-gpu-metrics="

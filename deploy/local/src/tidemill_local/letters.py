@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from google.protobuf.message import DecodeError
 from tidemill.v1.monitoring_pb2 import DeadLetter
 
 from tidemill_local.broker import SECONDS, consumer, producer
@@ -38,7 +39,7 @@ async def replay(bootstrap: str, topic: str) -> int:
     count = 0
     async with consumer(bootstrap, REPLAY_GROUP) as client, producer(bootstrap) as sender:
         async for letter in _read(bootstrap, client, topic):
-            if letter.replayed:
+            if letter.replayed or not letter.content.topic:
                 continue
             original = letter.content
             if original.topic != topic:
@@ -64,4 +65,12 @@ async def _read(bootstrap: str, client: AIOKafkaConsumer, topic: str) -> AsyncIt
         done = await asyncio.wait_for(client.committed(place), SECONDS) or 0
         while await client.position(place) < end:
             for message in (await client.getmany(place, timeout_ms=500)).get(place, ()):
-                yield Letter(place, message.offset, DeadLetter.FromString(message.value), message.offset < done)
+                yield Letter(place, message.offset, _content(message.value), message.offset < done)
+
+
+def _content(value: bytes) -> DeadLetter:
+    """The letter; what is none is shown as such, and never sent anywhere."""
+    try:
+        return DeadLetter.FromString(value)
+    except DecodeError:
+        return DeadLetter(cause="not a dead letter", value=value)

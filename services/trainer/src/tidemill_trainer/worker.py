@@ -125,6 +125,7 @@ class RunWorker:
             cause=run.cause,
             cause_event_id=run.cause_event_id,
             champion=await self._champion(pipeline.model, directory),
+            code_commit=self._settings.code_commit,
             parallel=self._settings.trainer_parallel,
             memory_bytes=self._settings.trainer_memory_bytes,
         )

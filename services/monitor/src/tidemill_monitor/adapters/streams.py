@@ -11,6 +11,8 @@ What is known of faust and taken care of here:
 
 import asyncio
 import contextlib
+import os
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -114,13 +116,21 @@ class Streams:
         await self._worker.start()
 
     async def stop(self) -> None:
-        """Store what was read, then leave the group; faust, which may ignore a cancellation, has `STOP_SECONDS`."""
+        """Store what was read, then leave the group.
+
+        Without brokers faust may ignore a cancellation, or block the loop until its consumer's thread ends. The process
+        is ended then: what it knows is in Kafka.
+        """
         if not self._failed():
             with contextlib.suppress(TidemillError):
                 await self._flush()
         await self._worker.stop()
+        blocked = threading.Timer(STOP_SECONDS + 1, os._exit, [1])
+        blocked.daemon = True
+        blocked.start()
         stopping = asyncio.create_task(self._app.stop(), name="faust stop")
         await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+        blocked.cancel()
         self._starting.cancel()
 
     def _failed(self) -> bool:

@@ -123,7 +123,7 @@ def _lineage(spec: RunSpec, pipeline: PipelineFile, rows: Rows, parts: Parts) ->
         data_version=spec.data_version,
         data_digest=spec.data_digest,
         table_version=spec.table_version,
-        code_commit=code_commit(pipeline.training_file),
+        code_commit=spec.code_commit or code_commit(pipeline.training_file),
         code_digest=code_digest(pipeline.training_file),
         libraries=library_versions(),
         seed=pipeline.seed,

@@ -37,6 +37,7 @@ class RunSpec(BaseModel):
     data_digest: str
     cause: int
     cause_event_id: str
+    code_commit: str = ""
     champion: Champion | None = None
     parallel: int = 1
     memory_bytes: int = 8 << 30
