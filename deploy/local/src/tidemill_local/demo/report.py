@@ -141,9 +141,10 @@ def _draw(axes: Axes, result: Result, metric: str, title: str) -> None:
     axes.plot(weeks, result.weeks[f"loop_{metric}"].to_list(), color=LOOP_COLOUR, linewidth=2, label="the loop")
     drawn: set[str] = set()
     for mark in result.marks:
-        if mark.kind in ("drift", "rejected", "swapped") and weeks and mark.at >= weeks[0]:
+        at = mark.at.replace(tzinfo=None)
+        if mark.kind in ("drift", "rejected", "swapped") and weeks and at >= weeks[0]:
             label = None if mark.kind in drawn else mark.kind
-            axes.axvline(mark.at, color=COLOURS[mark.kind], linestyle=":", linewidth=1, label=label)  # type: ignore[arg-type]
+            axes.axvline(at, color=COLOURS[mark.kind], linestyle=":", linewidth=1, label=label)  # type: ignore[arg-type]
             drawn.add(mark.kind)
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)

@@ -11,6 +11,7 @@ from tidemill_flights import data
 from tidemill_runtime.artifacts import ArtifactStore
 
 LEAST_ROWS = 50
+NEW_YORK = "America/New_York"
 
 
 async def frozen_probabilities(
@@ -34,10 +35,11 @@ async def frozen_probabilities(
 def by_period(predictions: pl.DataFrame, period: str) -> pl.DataFrame:
     """AUC and log loss per `period` (as polars writes it: 1w, 1mo) of columns scheduled_departure, late, loop, frozen.
 
-    Columns: period (start), flights, loop_auc, frozen_auc, loop_log_loss, frozen_log_loss.
+    Columns: period (its start, New York's time), flights, loop_auc, frozen_auc, loop_log_loss, frozen_log_loss.
     """
     rows = []
-    groups = predictions.with_columns(period=pl.col("scheduled_departure").dt.truncate(period)).sort("period")
+    local = pl.col("scheduled_departure").dt.convert_time_zone(NEW_YORK).dt.replace_time_zone(None)
+    groups = predictions.with_columns(period=local.dt.truncate(period)).sort("period")
     for (start,), group in groups.group_by(["period"], maintain_order=True):
         labels = group["late"].to_numpy()
         if group.height < LEAST_ROWS or labels.min() == labels.max():
