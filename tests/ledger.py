@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import httpx
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from deltalake import DeltaTable
 from google.protobuf.message import Message
 from tidemill.v1.data_pb2 import DataArrived
@@ -148,16 +148,29 @@ async def _predictions(ledger: Ledger, places: Places, *, gateway_was_killed: bo
 
 async def read_events(bootstrap: str, topic: str, kind: type[Any]) -> list[tuple[str, Any]]:
     """Every event of a topic with its id, in order within each partition."""
-    events = []
+    messages = await _messages(bootstrap, topic)
+    return [(_header(message, "ce_id"), kind.FromString(message.value)) for message in messages]
+
+
+async def read_traces(bootstrap: str, topic: str) -> set[str]:
+    """Trace ids of a topic's events."""
+    traceparents = [_header(message, "traceparent") for message in await _messages(bootstrap, topic)]
+    return {traceparent.split("-")[1] for traceparent in traceparents if traceparent}
+
+
+async def _messages(bootstrap: str, topic: str) -> list[ConsumerRecord]:
+    found: list[ConsumerRecord] = []
     async with _reader(bootstrap, topic) as consumer:
         ends = await consumer.end_offsets(list(consumer.assignment()))
         async with asyncio.timeout(30):
             while any([await consumer.position(place) < end for place, end in ends.items()]):
                 for messages in (await consumer.getmany(timeout_ms=200)).values():
-                    for message in messages:
-                        identifier = dict(message.headers).get("ce_id", b"").decode()
-                        events.append((identifier, kind.FromString(message.value)))
-    return events
+                    found.extend(messages)
+    return found
+
+
+def _header(message: ConsumerRecord, name: str) -> str:
+    return dict(message.headers).get(name, b"").decode()
 
 
 async def _ends(bootstrap: str, topic: str) -> dict[int, int]:

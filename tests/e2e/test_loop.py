@@ -2,6 +2,8 @@
 
 import pytest
 from driver import MODEL, Driver, until
+from ledger import read_traces
+from tidemill_contracts import topics
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="session")]
 
@@ -33,5 +35,8 @@ async def _shows_why(driver: Driver) -> None:
     lineage = version["training"]["lineage"]
     assert lineage["cause"] == "TRAINING_CAUSE_DRIFT"
     assert set(lineage) >= {"data_digest", "pipeline_digest", "code_digest", "libraries", "seed", "trained_until"}
+    loop = [topics.DRIFT_DETECTED, topics.MODEL_TRAINED, topics.MODEL_APPROVED, topics.ROUTES]
+    traces = [await read_traces(driver.stack.bootstrap, topic) for topic in loop]
+    assert set.intersection(*traces), "one trace spans the loop from drift to the new route"
     drift = (await driver.http.get(f"{driver.stack.http_url('monitor')}/v1/models/{MODEL}/drift")).json()
     assert drift

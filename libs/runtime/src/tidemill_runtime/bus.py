@@ -298,7 +298,8 @@ class TableReader:
             attempt += 1
             try:
                 event = decode(message.value, message.headers, self._message_type, position=position, key=message.key)
-                await self._handler(event)
+                with tracing.span(f"{message.topic} process", event.traceparent, SpanKind.CONSUMER):
+                    await self._handler(event)
                 return
             except InvalidInput as error:
                 log.error("skipped what is not an event", position=position, error=str(error))

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from opentelemetry.trace import SpanKind
 from tidemill.v1.data_pb2 import DataArrived
 from tidemill_contracts import topics
-from tidemill_runtime import failpoints, logs
+from tidemill_runtime import failpoints, logs, tracing
 from tidemill_runtime.bus import Producer, backoff
 from tidemill_runtime.errors import Conflict, Unavailable
 from tidemill_runtime.events import derived_id, new_event
@@ -85,7 +86,8 @@ class Collector:
             async with self.lake_lock:
                 announcement = await asyncio.to_thread(writer.write_if_due if led else writer.resume)
             if announcement:
-                await self._announce(announcement)
+                with tracing.span("data arrived", kind=SpanKind.PRODUCER):
+                    await self._announce(announcement)
 
     async def _announce(self, announcement: DataArrived) -> None:
         identifier = derived_id(topics.DATA_ARRIVED, announcement.pipeline, announcement.version)

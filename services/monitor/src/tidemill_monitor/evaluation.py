@@ -5,10 +5,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from opentelemetry.trace import SpanKind
 from prometheus_client import Gauge
 from tidemill.v1.monitoring_pb2 import DriftAction, DriftDetected, DriftKind, WindowPartial
 from tidemill_contracts import topics
-from tidemill_runtime import failpoints, logs
+from tidemill_runtime import failpoints, logs, tracing
 from tidemill_runtime.errors import InvalidInput
 from tidemill_runtime.events import derived_id, new_event
 
@@ -103,7 +104,8 @@ class EvaluationStage:
 
     async def _raise(self, alarm: DriftDetected) -> None:
         identity = derived_id("drift", alarm.model, alarm.version, alarm.kind, alarm.until.ToMicroseconds())
-        await self._publisher.send(topics.DRIFT_DETECTED, new_event("monitor", alarm.model, alarm, id=identity))
+        with tracing.span("drift detected", kind=SpanKind.PRODUCER):
+            await self._publisher.send(topics.DRIFT_DETECTED, new_event("monitor", alarm.model, alarm, id=identity))
         metrics.ALARMS.labels(alarm.model, _name(DriftKind.Name(alarm.kind)), _action(alarm)).inc()
         log.warning("drift detected", model=alarm.model, version=alarm.version, reason=alarm.reason)
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from tidemill_runtime.events import derived_id
+from tidemill_runtime.tracing import current_traceparent
 
 from tidemill_trainer.domain.triggers import Cause
 from tidemill_trainer.tables import ChampionRow, DataVersionRow, RunRow, now
@@ -36,13 +37,14 @@ async def remember_champion(session: AsyncSession, row: ChampionRow) -> None:
 
 
 async def queue(session: AsyncSession, pipeline: str, cause: Cause) -> None:
-    """Queue a run of the pipeline; if one is queued already, the cause joins it."""
+    """Queue a run of the pipeline, on the current trace; if one is queued already, the cause joins it."""
     row = RunRow(
         id=derived_id("training-run", cause.event_id),
         pipeline=pipeline,
         cause=cause.kind,
         cause_event_id=cause.event_id,
         reason=cause.reason,
+        traceparent=current_traceparent(),
     )
     values = insert(RunRow).values(row.model_dump())
     joined = values.on_conflict_do_update(

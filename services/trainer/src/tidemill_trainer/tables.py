@@ -48,6 +48,7 @@ class RunRow(SQLModel, table=True):
     cause: int = Field(sa_column=Column(BigInteger, nullable=False))
     cause_event_id: str
     reason: str
+    traceparent: str | None = None
     joined_event_ids: list[str] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
     attempts: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     lease_until: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from tidemill.v1.training_pb2 import ModelTrained
 from tidemill_contracts import topics
 from tidemill_contracts.pipeline import PipelineFile
-from tidemill_runtime import failpoints, logs
+from tidemill_runtime import failpoints, logs, tracing
 from tidemill_runtime.artifacts import ArtifactStore
 from tidemill_runtime.bus import backoff
 from tidemill_runtime.database import Database
@@ -78,7 +78,10 @@ class RunWorker:
         began = time.perf_counter()
         renewing = asyncio.create_task(self._renew(run))
         try:
-            with tempfile.TemporaryDirectory(prefix="tidemill-run-", ignore_cleanup_errors=True) as directory:
+            with (
+                tempfile.TemporaryDirectory(prefix="tidemill-run-", ignore_cleanup_errors=True) as directory,
+                tracing.span("training run", run.traceparent),
+            ):
                 await self._carry_through(run, Path(directory))
         except (asyncio.CancelledError, Unavailable):
             await self._give_back(run)

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("cause", sa.BigInteger, nullable=False),
         sa.Column("cause_event_id", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("traceparent", sa.Text),
         sa.Column("joined_event_ids", JSONB, nullable=False),
         sa.Column("attempts", sa.BigInteger, nullable=False),
         sa.Column("lease_until", sa.DateTime(timezone=True)),
