@@ -23,15 +23,15 @@ async def test_the_loop_cures_drift_without_one_failed_request(driver: Driver) -
     await driver.run(200, storm=True)
     assert driver.failures == []
     await driver.balanced()
-    await _shows_why(driver)
+    await _shows_why(driver, first, next(version for version in driver.versions if version > first))
 
 
-async def _shows_why(driver: Driver) -> None:
-    """Anyone can see who serves, why, and what made it."""
+async def _shows_why(driver: Driver, first: int, later: int) -> None:
+    """Anyone can see why the later version serves, and what made it."""
     registry = driver.stack.http_url("registry")
-    version = (await driver.http.get(f"{registry}/v1/models/{MODEL}/versions/2")).json()
+    version = (await driver.http.get(f"{registry}/v1/models/{MODEL}/versions/{later}")).json()
     assert version["state"] == "approved"
-    assert "of serving version 1 on the same rows: better by" in version["reason"]
+    assert f"of serving version {first} on the same rows: better by" in version["reason"]
     lineage = version["training"]["lineage"]
     assert lineage["cause"] == "TRAINING_CAUSE_DRIFT"
     assert set(lineage) >= {"data_digest", "pipeline_digest", "code_digest", "libraries", "seed", "trained_until"}
