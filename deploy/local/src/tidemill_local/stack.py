@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from tidemill_local import topics
@@ -19,8 +20,10 @@ from tidemill_local.processes import Processes, listener
 from tidemill_local.progress import Progress, silent
 from tidemill_local.services import addresses, service, service_settings
 from tidemill_local.triton import triton
+from tidemill_local.waiting import wait_until
 
 POLL_SECONDS = 0.1
+RELEASE_SECONDS = 3.0
 GONE_SECONDS = 1.0
 """A process that replaces its program shows no environment for a moment: only one unseen for this long has ended."""
 INFRASTRUCTURE = ("kafka", "postgres", "triton")
@@ -197,7 +200,7 @@ class Stack:
             return log
         self.processes.kill(part.name)
         for port in part.ports:
-            if occupant := listener(port):
+            if occupant := _occupant(port):
                 raise StackError(
                     f"{part.name} needs port {port}, which {occupant} uses.",
                     "Stop that process, or choose another --port-offset.",
@@ -219,3 +222,10 @@ class Stack:
         if names:
             with ThreadPoolExecutor(len(names)) as pool:
                 list(pool.map(self.stop, names))
+
+
+def _occupant(port: int) -> str | None:
+    """Who holds `port`; a process that was just killed is given a moment to let go of it."""
+    with suppress(TimeoutError):
+        wait_until(lambda: listener(port) is None, RELEASE_SECONDS)
+    return listener(port)

@@ -21,8 +21,8 @@ import faust
 from faust.types import TP, EventT, StreamT
 from tidemill_contracts import topics
 from tidemill_runtime import logs
-from tidemill_runtime.bus import Producer, dead_letter
-from tidemill_runtime.errors import InvalidInput, TidemillError, Unavailable
+from tidemill_runtime.bus import Producer, dead_letter, is_transient
+from tidemill_runtime.errors import InvalidInput, TidemillError, TooLarge, Unavailable
 from tidemill_runtime.lifecycle import Worker
 from tidemill_runtime.metrics import MESSAGES
 from tidemill_runtime.settings import ServiceSettings
@@ -197,14 +197,30 @@ class Streams:
         try:
             await handler(message)
             outcome = "processed"
-        except InvalidInput as error:
-            letter = dead_letter(message, APP_ID, error, 1)
-            await self._producer.send_raw(
-                topics.dead_letter(message.topic), key=message.key, value=letter.SerializeToString()
-            )
-            log.error("gave up on a message", topic=message.topic, offset=message.offset, cause=letter.cause)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            await self._give_up(message, error)
             outcome = "dead_letter"
         MESSAGES.labels(message.topic, APP_ID, outcome).inc()
+
+    async def _give_up(self, message: Message, error: Exception) -> None:
+        letter = dead_letter(message, APP_ID, error, 1)
+        topic = topics.dead_letter(message.topic)
+        try:
+            await self._producer.send_raw(topic, key=message.key, value=letter.SerializeToString())
+        except TooLarge:
+            for field in ("key", "value", "headers"):
+                letter.ClearField(field)
+            await self._producer.send_raw(topic, key=None, value=letter.SerializeToString())
+        expected = isinstance(error, InvalidInput)
+        log.error(
+            "gave up on a message",
+            topic=message.topic,
+            offset=message.offset,
+            cause=letter.cause,
+            exc_info=None if expected else error,
+        )
 
     async def _run(self) -> None:
         while True:
