@@ -7,15 +7,19 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from tidemill_runtime import logs
 from tidemill_runtime.errors import TooLarge, Unavailable
 from tidemill_runtime.settings import ServiceSettings
 
 START_SECONDS = 30
 CALL_SECONDS = 15
+CLOSE_SECONDS = 5
 MAX_POLL_INTERVAL_MS = 600_000
 MAX_MESSAGE_BYTES = 8 << 20
 
 T = TypeVar("T")
+
+log = logs.get_logger(__name__)
 
 
 async def call(awaitable: Awaitable[T], what: str, seconds: float = CALL_SECONDS) -> T:
@@ -74,11 +78,16 @@ async def open_consumer(settings: ServiceSettings, group: str | None, client_id:
 
 
 async def close(client: Any) -> None:
-    """Stop a producer or a consumer, giving up after a while."""
-    try:
-        await call(client.stop(), "stop", seconds=5)
-    except Unavailable:
-        return
+    """Stop a producer or a consumer, giving up after a while.
+
+    aiokafka's own cancellations can escape from `stop`; in a task of its own they do not cancel the caller.
+    """
+    stopping = asyncio.ensure_future(client.stop())
+    await asyncio.wait({stopping}, timeout=CLOSE_SECONDS)
+    if not stopping.done():
+        stopping.cancel()
+    elif not stopping.cancelled() and (error := stopping.exception()):
+        log.warning("a Kafka client did not stop in order", error=str(error))
 
 
 async def _started(make: Callable[[], Any], what: str) -> Any:

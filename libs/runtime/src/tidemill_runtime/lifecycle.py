@@ -74,9 +74,12 @@ def run(service: str, settings: ServiceSettings, components: Sequence[Component]
     logs.configure(service, settings.log_level)
     tracing.configure(service, settings.otlp_endpoint)
     failpoints.arm(settings.failpoint)
+    code = 1
     with asyncio.Runner() as runner:
-        code = runner.run(serve(components, settings.shutdown_seconds))
-        _end_anyway(code)
+        try:
+            code = runner.run(serve(components, settings.shutdown_seconds))
+        finally:
+            _end_anyway(code)
     sys.exit(code)
 
 

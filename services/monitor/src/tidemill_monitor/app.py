@@ -1,17 +1,16 @@
 """Composition of the monitor."""
 
 import asyncio
-import sys
 from collections.abc import Mapping
 
 from tidemill.v1.model_pb2 import ModelApproved
 from tidemill_contracts import topics
-from tidemill_contracts.loading import PipelineError, load_pipelines
 from tidemill_runtime.bus import Producer, TableReader
 from tidemill_runtime.errors import InvalidInput
 from tidemill_runtime.events import Event
 from tidemill_runtime.http import HttpServer
 from tidemill_runtime.lifecycle import Component, run
+from tidemill_runtime.pipelines import read_pipelines
 from tidemill_runtime.settings import load_settings
 from tidemill_stats import StatsError
 
@@ -31,16 +30,12 @@ EVALUATION = "evaluation"
 def main() -> None:
     """Run the monitor until it is stopped."""
     settings = load_settings(MonitorSettings)
-    try:
-        parts = components(settings)
-    except PipelineError as error:
-        sys.exit(f"{error}")
-    run("monitor", settings, parts)
+    run("monitor", settings, components(settings))
 
 
 def components(settings: MonitorSettings) -> list[Component]:
     """Everything the monitor runs, in the order of its start."""
-    catalogue = Catalogue(load_pipelines(settings.pipelines).values())
+    catalogue = Catalogue(read_pipelines(settings).values())
 
     async def on_approved(event: Event[ModelApproved]) -> None:
         try:

@@ -8,13 +8,13 @@ from tidemill.v1.model_pb2 import Route
 from tidemill.v1.monitoring_pb2 import DriftDetected
 from tidemill.v1.training_pb2 import TrainingRequested
 from tidemill_contracts import topics
-from tidemill_contracts.loading import load_pipelines
 from tidemill_runtime.artifacts import ArtifactStore
 from tidemill_runtime.bus import Consumer, Producer
 from tidemill_runtime.database import Database
 from tidemill_runtime.http import HttpServer, create_app
 from tidemill_runtime.lifecycle import Worker, run
 from tidemill_runtime.outbox import OutboxRelay
+from tidemill_runtime.pipelines import read_pipelines
 from tidemill_runtime.settings import load_settings
 
 from tidemill_trainer.api import create_router
@@ -28,7 +28,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def main() -> None:
     """Run the service until it is told to stop."""
     settings = load_settings(TrainerSettings)
-    pipelines = load_pipelines(settings.pipelines)
+    pipelines = read_pipelines(settings)
     database = Database(settings, "trainer", MIGRATIONS)
     artifacts = ArtifactStore(settings.artifacts_url)
     producer = Producer(settings, "trainer")
