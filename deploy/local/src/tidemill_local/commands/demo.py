@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     context: typer.Context,
-    full: Annotated[bool, typer.Option("--full", help="Every flight of the year; the default is one in five until June.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Every flight of the year; the default is one in five until June.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running, to look around.")] = False,
 ) -> None:
     """Replay a year of flights through the whole loop and report on it. Its data is apart from `tidemill up`'s."""
