@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     context: typer.Context,
     full: Annotated[
-        bool, typer.Option("--full", help="Every flight of the year; the default is one in five until June.")
+        bool, typer.Option("--full", help="Every flight of the year; the default is one in five until mid-June.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running, to look around.")] = False,
 ) -> None:

@@ -44,9 +44,9 @@ class Size:
 
 
 QUICK = Size(
-    "Tidemill demo: New York's flights of 2013 to June, one in five",
+    "Tidemill demo: New York's flights of 2013 to mid-June, one in five",
     sample=0.2,
-    until=datetime(2013, 7, 1, 4, tzinfo=UTC),
+    until=datetime(2013, 6, 15, 4, tzinfo=UTC),
     pace=Pace(usual=60, retraining=6),
 )
 FULL = Size("Tidemill demo: New York's flights of 2013", sample=1.0, until=END, pace=Pace(usual=36, retraining=2))
