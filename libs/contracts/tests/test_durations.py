@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tidemill_contracts.durations import format_duration, parse_duration
+from tidemill_contracts.durations import format_duration, microseconds, parse_duration
 
 SECONDS = st.integers(min_value=0, max_value=999_999_999)
 
@@ -40,3 +40,12 @@ def test_each_unit_means_what_it_says(text: str, expected: timedelta):
 def test_anything_else_is_refused_with_an_example(text: object):
     with pytest.raises(ValueError, match="for example 30s, 15m, 6h or 7d"):
         parse_duration(text)
+
+
+@given(st.timedeltas())
+def test_microseconds_are_exact(duration: timedelta):
+    assert timedelta(microseconds=microseconds(duration)) == duration
+
+
+def test_a_quarter_of_a_second_has_250_000_microseconds():
+    assert microseconds(parse_duration("1s") / 4) == 250_000

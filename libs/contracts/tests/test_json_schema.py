@@ -10,7 +10,11 @@ from tidemill_contracts.pipeline import json_schema
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "docs/pipeline.schema.json"
-PIPELINES = [Path(__file__).parent / "pipeline.yaml", *sorted(ROOT.glob("examples/*/pipeline.yaml"))]
+PIPELINES = [
+    Path(__file__).parent / "pipeline.yaml",
+    *sorted(ROOT.glob("examples/*/pipeline.yaml")),
+    *sorted(ROOT.glob("tests/pipelines/*/pipeline.yaml")),
+]
 
 
 def validate(document: object) -> None:

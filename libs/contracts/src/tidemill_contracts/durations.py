@@ -24,3 +24,8 @@ def format_duration(duration: timedelta) -> str:
         if seconds and seconds % _UNITS[unit] == 0:
             return f"{seconds // _UNITS[unit]}{unit}"
     return f"{seconds}s"
+
+
+def microseconds(duration: timedelta) -> int:
+    """The duration in whole microseconds."""
+    return duration // timedelta(microseconds=1)

@@ -8,36 +8,15 @@ import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import Field, model_validator
 
-from tidemill_contracts.durations import format_duration, parse_duration
+from tidemill_contracts.monitors import Monitors
+from tidemill_contracts.values import Duration, FieldName, Mistake, Name, Strict
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Lower case letters, digits, - and _.")]
-FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 RESERVED = ("record_id", "event_time", "version")
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration, json_schema_input_type=str),
-    PlainSerializer(format_duration, return_type=str),
-    Field(description="A number and a unit: 30s, 15m, 6h, 7d."),
-]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Mistake(ValueError):
-    """A part of the file that is wrong together with another; `location` leads to it."""
-
-    def __init__(self, message: str, *location: str | int) -> None:
-        super().__init__(message)
-        self.location = location
-
-
-class Strict(BaseModel):
-    """A part of the file: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+LOSSES = {"classification": ("log_loss", "error_rate"), "regression": ("squared_error", "absolute_error")}
 
 
 class RecordField(Strict):
@@ -156,32 +135,6 @@ class Release(Strict):
     sticky_header: str = Field(default="", description="Request header that keeps a caller on one version.")
 
 
-class DriftRule(Strict):
-    """When a statistic counts as drift."""
-
-    min_effect: float = Field(ge=0, description="Smallest effect that matters, in the statistic's unit.")
-    significance: float = Field(default=0.001, gt=0, lt=1, description="Largest corrected p-value.")
-    persistence: int = Field(default=3, ge=1, description="Consecutive windows that must show it.")
-    action: Literal["retrain", "tell_data_scientist", "tell_data_engineer"] = "retrain"
-
-
-class PerformanceRule(DriftRule):
-    """When a metric's fall, against the version's test rows, counts as drift."""
-
-    metric: Literal["log_loss", "error_rate", "squared_error", "absolute_error"] = "log_loss"
-
-
-class Monitors(Strict):
-    """What is watched while a version serves."""
-
-    window: Duration = Field(default=timedelta(days=1), description="Length of a window in event time.")
-    lateness: Duration = Field(default=timedelta(hours=1), description="A window closes this long after its end.")
-    horizon: int = Field(default=7, ge=1, description="Windows merged for one test.")
-    input_drift: DriftRule | None = None
-    performance: PerformanceRule | None = None
-    cooldown: Duration = Field(default=timedelta(days=7), description="Least event time between two alarms.")
-
-
 class Triggers(Strict):
     """What starts a training."""
 
@@ -223,6 +176,7 @@ class Pipeline(Strict):
         _unique([candidate.name for candidate in self.candidates], "candidates")
         _unique([feature_name(feature) for feature in self.features], "features")
         _check_metrics(self)
+        _check_monitors(self)
         return self
 
     def feature_field(self, feature: str) -> RecordField:
@@ -304,6 +258,19 @@ def _check_metrics(pipeline: Pipeline) -> None:
     for location, metric in used.items():
         if metric not in pipeline.metrics:
             raise Mistake(f"metric {metric!r} is used but not measured; add it to metrics", *location)
+
+
+def _check_monitors(pipeline: Pipeline) -> None:
+    for index, feature in enumerate(pipeline.monitors.slices):
+        if feature not in pipeline.features:
+            raise Mistake(f"{feature!r} is not one of the features", "monitors", "slices", index)
+        if pipeline.feature_field(feature).type != "category":
+            raise Mistake(f"{feature!r} is no category; slices are values of categories", "monitors", "slices", index)
+    performance = pipeline.monitors.performance
+    losses = LOSSES[pipeline.task]
+    if performance is not None and performance.metric not in (None, *losses):
+        message = f"{performance.metric!r} is no loss of {pipeline.task}; take {' or '.join(losses)}"
+        raise Mistake(message, "monitors", "performance", "metric")
 
 
 def _unique(names: list[str], where: str) -> None:

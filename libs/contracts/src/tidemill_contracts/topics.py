@@ -10,6 +10,8 @@ GROUND_TRUTH = "ground-truth"
 DRIFT_DETECTED = "drift-detected"
 ROLLOUT_EVIDENCE = "rollout-evidence"
 MONITOR_WINDOWS = "monitor-windows"
+DRIFT_RESPONSES = "drift-responses"
+NOTIFICATIONS = "notifications"
 
 RECORDS_PREFIX = "records."
 DEAD_LETTER_SUFFIX = ".dlq"

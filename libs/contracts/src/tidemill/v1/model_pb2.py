@@ -22,10 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from tidemill.v1 import profile_pb2 as tidemill_dot_v1_dot_profile__pb2
+from tidemill.v1 import reference_pb2 as tidemill_dot_v1_dot_reference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tidemill/v1/model.proto\x12\x0btidemill.v1\x1a\x19tidemill/v1/profile.proto\"]\n\rPolicyFinding\x12\x12\n\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n\x06passed\x18\x02 \x01(\x08R\x06passed\x12 \n\x0b\x65xplanation\x18\x03 \x01(\tR\x0b\x65xplanation\"\xb8\x04\n\rModelApproved\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12\'\n\x0f\x61rtifact_digest\x18\x03 \x01(\tR\x0e\x61rtifactDigest\x12\x1f\n\x0b\x61pproved_by\x18\x04 \x01(\tR\napprovedBy\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x36\n\x08\x66indings\x18\x06 \x03(\x0b\x32\x1a.tidemill.v1.PolicyFindingR\x08\x66indings\x12G\n\x10release_strategy\x18\x07 \x01(\x0e\x32\x1c.tidemill.v1.ReleaseStrategyR\x0freleaseStrategy\x12#\n\rrelease_share\x18\x08 \x01(\x01R\x0creleaseShare\x12\x1a\n\x08pipeline\x18\t \x01(\tR\x08pipeline\x12\x43\n\x10training_profile\x18\n \x01(\x0b\x32\x18.tidemill.v1.DataProfileR\x0ftrainingProfile\x12N\n\x0ctest_metrics\x18\x0b \x03(\x0b\x32+.tidemill.v1.ModelApproved.TestMetricsEntryR\x0btestMetrics\x1a>\n\x10TestMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\"`\n\x03\x41rm\x12\x18\n\x07version\x18\x01 \x01(\x03R\x07version\x12\'\n\x0f\x61rtifact_digest\x18\x02 \x01(\tR\x0e\x61rtifactDigest\x12\x16\n\x06weight\x18\x03 \x01(\x01R\x06weight\"g\n\x06Mirror\x12\x18\n\x07version\x18\x01 \x01(\x03R\x07version\x12\'\n\x0f\x61rtifact_digest\x18\x02 \x01(\tR\x0e\x61rtifactDigest\x12\x1a\n\x08\x66raction\x18\x03 \x01(\x01R\x08\x66raction\"\xeb\x01\n\x05Route\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x14\n\x05\x65poch\x18\x02 \x01(\x03R\x05\x65poch\x12$\n\x04\x61rms\x18\x03 \x03(\x0b\x32\x10.tidemill.v1.ArmR\x04\x61rms\x12-\n\x07mirrors\x18\x04 \x03(\x0b\x32\x13.tidemill.v1.MirrorR\x07mirrors\x12$\n\x04warm\x18\x05 \x03(\x0b\x32\x10.tidemill.v1.ArmR\x04warm\x12#\n\rsticky_header\x18\x06 \x01(\tR\x0cstickyHeader\x12\x16\n\x06reason\x18\x07 \x01(\tR\x06reason*\xa3\x01\n\x0fReleaseStrategy\x12 \n\x1cRELEASE_STRATEGY_UNSPECIFIED\x10\x00\x12\x1b\n\x17RELEASE_STRATEGY_DIRECT\x10\x01\x12\x1b\n\x17RELEASE_STRATEGY_SHADOW\x10\x02\x12\x1b\n\x17RELEASE_STRATEGY_CANARY\x10\x03\x12\x17\n\x13RELEASE_STRATEGY_AB\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tidemill/v1/model.proto\x12\x0btidemill.v1\x1a\x1btidemill/v1/reference.proto\"]\n\rPolicyFinding\x12\x12\n\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n\x06passed\x18\x02 \x01(\x08R\x06passed\x12 \n\x0b\x65xplanation\x18\x03 \x01(\tR\x0b\x65xplanation\"\xc1\x04\n\rModelApproved\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12\'\n\x0f\x61rtifact_digest\x18\x03 \x01(\tR\x0e\x61rtifactDigest\x12\x1f\n\x0b\x61pproved_by\x18\x04 \x01(\tR\napprovedBy\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x36\n\x08\x66indings\x18\x06 \x03(\x0b\x32\x1a.tidemill.v1.PolicyFindingR\x08\x66indings\x12G\n\x10release_strategy\x18\x07 \x01(\x0e\x32\x1c.tidemill.v1.ReleaseStrategyR\x0freleaseStrategy\x12#\n\rrelease_share\x18\x08 \x01(\x01R\x0creleaseShare\x12\x1a\n\x08pipeline\x18\t \x01(\tR\x08pipeline\x12N\n\x0ctest_metrics\x18\x0b \x03(\x0b\x32+.tidemill.v1.ModelApproved.TestMetricsEntryR\x0btestMetrics\x12\x34\n\treference\x18\x0c \x01(\x0b\x32\x16.tidemill.v1.ReferenceR\treference\x1a>\n\x10TestMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01J\x04\x08\n\x10\x0bR\x10training_profile\"`\n\x03\x41rm\x12\x18\n\x07version\x18\x01 \x01(\x03R\x07version\x12\'\n\x0f\x61rtifact_digest\x18\x02 \x01(\tR\x0e\x61rtifactDigest\x12\x16\n\x06weight\x18\x03 \x01(\x01R\x06weight\"g\n\x06Mirror\x12\x18\n\x07version\x18\x01 \x01(\x03R\x07version\x12\'\n\x0f\x61rtifact_digest\x18\x02 \x01(\tR\x0e\x61rtifactDigest\x12\x1a\n\x08\x66raction\x18\x03 \x01(\x01R\x08\x66raction\"\xeb\x01\n\x05Route\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x14\n\x05\x65poch\x18\x02 \x01(\x03R\x05\x65poch\x12$\n\x04\x61rms\x18\x03 \x03(\x0b\x32\x10.tidemill.v1.ArmR\x04\x61rms\x12-\n\x07mirrors\x18\x04 \x03(\x0b\x32\x13.tidemill.v1.MirrorR\x07mirrors\x12$\n\x04warm\x18\x05 \x03(\x0b\x32\x10.tidemill.v1.ArmR\x04warm\x12#\n\rsticky_header\x18\x06 \x01(\tR\x0cstickyHeader\x12\x16\n\x06reason\x18\x07 \x01(\tR\x06reason*\xa3\x01\n\x0fReleaseStrategy\x12 \n\x1cRELEASE_STRATEGY_UNSPECIFIED\x10\x00\x12\x1b\n\x17RELEASE_STRATEGY_DIRECT\x10\x01\x12\x1b\n\x17RELEASE_STRATEGY_SHADOW\x10\x02\x12\x1b\n\x17RELEASE_STRATEGY_CANARY\x10\x03\x12\x17\n\x13RELEASE_STRATEGY_AB\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,18 +34,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELAPPROVED_TESTMETRICSENTRY']._loaded_options = None
   _globals['_MODELAPPROVED_TESTMETRICSENTRY']._serialized_options = b'8\001'
-  _globals['_RELEASESTRATEGY']._serialized_start=1175
-  _globals['_RELEASESTRATEGY']._serialized_end=1338
-  _globals['_POLICYFINDING']._serialized_start=67
-  _globals['_POLICYFINDING']._serialized_end=160
-  _globals['_MODELAPPROVED']._serialized_start=163
-  _globals['_MODELAPPROVED']._serialized_end=731
-  _globals['_MODELAPPROVED_TESTMETRICSENTRY']._serialized_start=669
-  _globals['_MODELAPPROVED_TESTMETRICSENTRY']._serialized_end=731
-  _globals['_ARM']._serialized_start=733
-  _globals['_ARM']._serialized_end=829
-  _globals['_MIRROR']._serialized_start=831
-  _globals['_MIRROR']._serialized_end=934
-  _globals['_ROUTE']._serialized_start=937
-  _globals['_ROUTE']._serialized_end=1172
+  _globals['_RELEASESTRATEGY']._serialized_start=1186
+  _globals['_RELEASESTRATEGY']._serialized_end=1349
+  _globals['_POLICYFINDING']._serialized_start=69
+  _globals['_POLICYFINDING']._serialized_end=162
+  _globals['_MODELAPPROVED']._serialized_start=165
+  _globals['_MODELAPPROVED']._serialized_end=742
+  _globals['_MODELAPPROVED_TESTMETRICSENTRY']._serialized_start=656
+  _globals['_MODELAPPROVED_TESTMETRICSENTRY']._serialized_end=718
+  _globals['_ARM']._serialized_start=744
+  _globals['_ARM']._serialized_end=840
+  _globals['_MIRROR']._serialized_start=842
+  _globals['_MIRROR']._serialized_end=945
+  _globals['_ROUTE']._serialized_start=948
+  _globals['_ROUTE']._serialized_end=1183
 # @@protoc_insertion_point(module_scope)

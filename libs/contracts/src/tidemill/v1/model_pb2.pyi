@@ -1,4 +1,4 @@
-from tidemill.v1 import profile_pb2 as _profile_pb2
+from tidemill.v1 import reference_pb2 as _reference_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -32,7 +32,7 @@ class PolicyFinding(_message.Message):
     def __init__(self, rule: _Optional[str] = ..., passed: _Optional[bool] = ..., explanation: _Optional[str] = ...) -> None: ...
 
 class ModelApproved(_message.Message):
-    __slots__ = ("model", "version", "artifact_digest", "approved_by", "reason", "findings", "release_strategy", "release_share", "pipeline", "training_profile", "test_metrics")
+    __slots__ = ("model", "version", "artifact_digest", "approved_by", "reason", "findings", "release_strategy", "release_share", "pipeline", "test_metrics", "reference")
     class TestMetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -49,8 +49,8 @@ class ModelApproved(_message.Message):
     RELEASE_STRATEGY_FIELD_NUMBER: _ClassVar[int]
     RELEASE_SHARE_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
-    TRAINING_PROFILE_FIELD_NUMBER: _ClassVar[int]
     TEST_METRICS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     artifact_digest: str
@@ -60,9 +60,9 @@ class ModelApproved(_message.Message):
     release_strategy: ReleaseStrategy
     release_share: float
     pipeline: str
-    training_profile: _profile_pb2.DataProfile
     test_metrics: _containers.ScalarMap[str, float]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., artifact_digest: _Optional[str] = ..., approved_by: _Optional[str] = ..., reason: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[PolicyFinding, _Mapping]]] = ..., release_strategy: _Optional[_Union[ReleaseStrategy, str]] = ..., release_share: _Optional[float] = ..., pipeline: _Optional[str] = ..., training_profile: _Optional[_Union[_profile_pb2.DataProfile, _Mapping]] = ..., test_metrics: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    reference: _reference_pb2.Reference
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., artifact_digest: _Optional[str] = ..., approved_by: _Optional[str] = ..., reason: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[PolicyFinding, _Mapping]]] = ..., release_strategy: _Optional[_Union[ReleaseStrategy, str]] = ..., release_share: _Optional[float] = ..., pipeline: _Optional[str] = ..., test_metrics: _Optional[_Mapping[str, float]] = ..., reference: _Optional[_Union[_reference_pb2.Reference, _Mapping]] = ...) -> None: ...
 
 class Arm(_message.Message):
     __slots__ = ("version", "artifact_digest", "weight")

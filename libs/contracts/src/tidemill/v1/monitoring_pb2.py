@@ -24,39 +24,78 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tidemill.v1 import profile_pb2 as tidemill_dot_v1_dot_profile__pb2
+from tidemill.v1 import reference_pb2 as tidemill_dot_v1_dot_reference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctidemill/v1/monitoring.proto\x12\x0btidemill.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidemill/v1/profile.proto\"\xae\x01\n\rDriftEvidence\x12\x18\n\x07subject\x18\x01 \x01(\tR\x07subject\x12\x12\n\x04test\x18\x02 \x01(\tR\x04test\x12\x1c\n\tstatistic\x18\x03 \x01(\x01R\tstatistic\x12\x17\n\x07p_value\x18\x04 \x01(\x01R\x06pValue\x12\x16\n\x06\x65\x66\x66\x65\x63t\x18\x05 \x01(\x01R\x06\x65\x66\x66\x65\x63t\x12 \n\x0b\x65xplanation\x18\x06 \x01(\tR\x0b\x65xplanation\"\xa0\x03\n\rDriftDetected\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x16.tidemill.v1.DriftKindR\x04kind\x12\x31\n\x08severity\x18\x04 \x01(\x0e\x32\x15.tidemill.v1.SeverityR\x08severity\x12\x30\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x18.tidemill.v1.DriftActionR\x06\x61\x63tion\x12\x30\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x30\n\x05until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05until\x12\x36\n\x08\x65vidence\x18\x08 \x03(\x0b\x32\x1a.tidemill.v1.DriftEvidenceR\x08\x65vidence\x12\x1a\n\x08pipeline\x18\t \x01(\tR\x08pipeline\x12\x16\n\x06reason\x18\n \x01(\tR\x06reason\"\xb3\x04\n\rWindowPartial\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12\x1c\n\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x14\n\x05start\x18\x04 \x01(\x03R\x05start\x12\x16\n\x06length\x18\x05 \x01(\x03R\x06length\x12\x1c\n\twatermark\x18\x06 \x01(\x03R\twatermark\x12\x30\n\x06inputs\x18\x07 \x01(\x0b\x32\x18.tidemill.v1.DataProfileR\x06inputs\x12 \n\x0bpredictions\x18\x08 \x01(\x03R\x0bpredictions\x12\x16\n\x06\x65rrors\x18\t \x01(\x03R\x06\x65rrors\x12\x1a\n\x08labelled\x18\n \x01(\x03R\x08labelled\x12\x41\n\x07metrics\x18\x0b \x03(\x0b\x32\'.tidemill.v1.WindowPartial.MetricsEntryR\x07metrics\x12\'\n\x0fscore_positives\x18\x0c \x03(\x03R\x0escorePositives\x12\'\n\x0fscore_negatives\x18\r \x03(\x03R\x0escoreNegatives\x12\x16\n\x06offset\x18\x0e \x01(\x03R\x06offset\x1aS\n\x0cMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.tidemill.v1.MetricSumsR\x05value:\x02\x38\x01\"Z\n\nMetricSums\x12\x14\n\x05\x63ount\x18\x01 \x01(\x03R\x05\x63ount\x12\x10\n\x03sum\x18\x02 \x01(\x01R\x03sum\x12$\n\x0esum_of_squares\x18\x03 \x01(\x01R\x0csumOfSquares\"\xdc\x01\n\x0fRolloutEvidence\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12\x16\n\x06metric\x18\x03 \x01(\tR\x06metric\x12\"\n\x0cobservations\x18\x04 \x01(\x03R\x0cobservations\x12+\n\x04sums\x18\x05 \x01(\x0b\x32\x17.tidemill.v1.MetricSumsR\x04sums\x12\x30\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05until\"\x8e\x03\n\nDeadLetter\x12\x14\n\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n\x06offset\x18\x03 \x01(\x03R\x06offset\x12%\n\x0e\x63onsumer_group\x18\x04 \x01(\tR\rconsumerGroup\x12\x14\n\x05\x63\x61use\x18\x05 \x01(\tR\x05\x63\x61use\x12\x1a\n\x08\x61ttempts\x18\x06 \x01(\x05R\x08\x61ttempts\x12\x10\n\x03key\x18\x07 \x01(\x0cR\x03key\x12\x14\n\x05value\x18\x08 \x01(\x0cR\x05value\x12>\n\x07headers\x18\t \x03(\x0b\x32$.tidemill.v1.DeadLetter.HeadersEntryR\x07headers\x12\x37\n\tfailed_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x66\x61iledAt\x1a:\n\x0cHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05value:\x02\x38\x01*\x89\x01\n\tDriftKind\x12\x1a\n\x16\x44RIFT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44RIFT_KIND_INPUT\x10\x01\x12\x1a\n\x16\x44RIFT_KIND_PERFORMANCE\x10\x02\x12\x19\n\x15\x44RIFT_KIND_PREDICTION\x10\x03\x12\x13\n\x0f\x44RIFT_KIND_SKEW\x10\x04*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03*\x90\x01\n\x0b\x44riftAction\x12\x1c\n\x18\x44RIFT_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44RIFT_ACTION_RETRAIN\x10\x01\x12$\n DRIFT_ACTION_TELL_DATA_SCIENTIST\x10\x02\x12#\n\x1f\x44RIFT_ACTION_TELL_DATA_ENGINEER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctidemill/v1/monitoring.proto\x12\x0btidemill.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tidemill/v1/profile.proto\x1a\x1btidemill/v1/reference.proto\"\x8c\x02\n\rDriftEvidence\x12\x18\n\x07subject\x18\x01 \x01(\tR\x07subject\x12\x12\n\x04test\x18\x02 \x01(\tR\x04test\x12\x1c\n\tstatistic\x18\x03 \x01(\x01R\tstatistic\x12\x17\n\x07p_value\x18\x04 \x01(\x01R\x06pValue\x12\x16\n\x06\x65\x66\x66\x65\x63t\x18\x05 \x01(\x01R\x06\x65\x66\x66\x65\x63t\x12 \n\x0b\x65xplanation\x18\x06 \x01(\tR\x0b\x65xplanation\x12.\n\x04then\x18\x07 \x01(\x0b\x32\x1a.tidemill.v1.ColumnProfileR\x04then\x12,\n\x03now\x18\x08 \x01(\x0b\x32\x1a.tidemill.v1.ColumnProfileR\x03now\"\xd0\x03\n\rDriftDetected\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x16.tidemill.v1.DriftKindR\x04kind\x12\x31\n\x08severity\x18\x04 \x01(\x0e\x32\x15.tidemill.v1.SeverityR\x08severity\x12\x30\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x18.tidemill.v1.DriftActionR\x06\x61\x63tion\x12\x30\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x30\n\x05until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05until\x12\x36\n\x08\x65vidence\x18\x08 \x03(\x0b\x32\x1a.tidemill.v1.DriftEvidenceR\x08\x65vidence\x12\x1a\n\x08pipeline\x18\t \x01(\tR\x08pipeline\x12\x16\n\x06reason\x18\n \x01(\tR\x06reason\x12\x14\n\x05slice\x18\x0b \x01(\tR\x05slice\x12\x18\n\x07windows\x18\x0c \x01(\x05R\x07windows\"\xcb\x02\n\rDriftResponse\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x44\n\x0c\x61\x63knowledged\x18\x03 \x01(\x0b\x32\x1e.tidemill.v1.DriftAcknowledgedH\x00R\x0c\x61\x63knowledged\x12\x38\n\x08silenced\x18\x04 \x01(\x0b\x32\x1a.tidemill.v1.DriftSilencedH\x00R\x08silenced\x12\x0e\n\x02\x62y\x18\x05 \x01(\tR\x02\x62y\x12\x16\n\x06reason\x18\x06 \x01(\tR\x06reason\x12*\n\x02\x61t\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x02\x61t\x12\x34\n\x07\x65xpires\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65xpiresB\n\n\x08response\"\xbf\x01\n\x11\x44riftAcknowledged\x12\x19\n\x08\x61larm_id\x18\x01 \x01(\tR\x07\x61larmId\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tidemill.v1.DriftKindR\x04kind\x12\x1a\n\x08subjects\x18\x03 \x03(\tR\x08subjects\x12\x14\n\x05slice\x18\x04 \x01(\tR\x05slice\x12\x31\n\x08severity\x18\x05 \x01(\x0e\x32\x15.tidemill.v1.SeverityR\x08severity\"U\n\rDriftSilenced\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x16.tidemill.v1.DriftKindR\x04kind\x12\x18\n\x07subject\x18\x02 \x01(\tR\x07subject\"k\n\x08Notified\x12\x19\n\x08\x61larm_id\x18\x01 \x01(\tR\x07\x61larmId\x12\x18\n\x07\x63hannel\x18\x02 \x01(\tR\x07\x63hannel\x12*\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x02\x61t\"\xb0\x07\n\x0bPanePartial\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12\x1c\n\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x14\n\x05start\x18\x04 \x01(\x03R\x05start\x12\x16\n\x06length\x18\x05 \x01(\x03R\x06length\x12\x1c\n\twatermark\x18\x06 \x01(\x03R\twatermark\x12\x16\n\x06offset\x18\x07 \x01(\x03R\x06offset\x12/\n\x05total\x18\x08 \x01(\x0b\x32\x19.tidemill.v1.SlicePartialR\x05total\x12<\n\x06slices\x18\t \x03(\x0b\x32$.tidemill.v1.PanePartial.SlicesEntryR\x06slices\x12 \n\tembedding\x18\n \x03(\x12\x42\x02\x10\x01R\tembedding\x12?\n\x0ereconstruction\x18\x0b \x01(\x0b\x32\x17.tidemill.v1.MetricSumsR\x0ereconstruction\x12\x1a\n\x08outliers\x18\x0c \x01(\x03R\x08outliers\x12\x31\n\x07latency\x18\r \x01(\x0b\x32\x17.tidemill.v1.MetricSumsR\x07latency\x12+\n\x0flatency_buckets\x18\x0e \x03(\x03\x42\x02\x10\x01R\x0elatencyBuckets\x12[\n\x11schema_violations\x18\x0f \x03(\x0b\x32..tidemill.v1.PanePartial.SchemaViolationsEntryR\x10schemaViolations\x12\'\n\x0finvalid_outputs\x18\x10 \x01(\x03R\x0einvalidOutputs\x12.\n\x06labels\x18\x11 \x03(\x0b\x32\x16.tidemill.v1.LabelPaneR\x06labels\x12\x1c\n\tcorrected\x18\x12 \x01(\x03R\tcorrected\x12\x1a\n\x08\x63\x65nsored\x18\x13 \x01(\x03R\x08\x63\x65nsored\x12\x16\n\x06mirror\x18\x14 \x01(\x08R\x06mirror\x1aT\n\x0bSlicesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12/\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidemill.v1.SlicePartialR\x05value:\x02\x38\x01\x1a\x43\n\x15SchemaViolationsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x03R\x05value:\x02\x38\x01\"\xbb\x05\n\x0cSlicePartial\x12 \n\x0bpredictions\x18\x01 \x01(\x03R\x0bpredictions\x12\x16\n\x06\x65rrors\x18\x02 \x01(\x03R\x06\x65rrors\x12\x1a\n\x08labelled\x18\x03 \x01(\x03R\x08labelled\x12@\n\x07metrics\x18\x04 \x03(\x0b\x32&.tidemill.v1.SlicePartial.MetricsEntryR\x07metrics\x12+\n\x0fscore_positives\x18\x05 \x03(\x03\x42\x02\x10\x01R\x0escorePositives\x12+\n\x0fscore_negatives\x18\x06 \x03(\x03\x42\x02\x10\x01R\x0escoreNegatives\x12\x1a\n\x06scores\x18\x07 \x03(\x03\x42\x02\x10\x01R\x06scores\x12\x43\n\x08\x65xpected\x18\x08 \x03(\x0b\x32\'.tidemill.v1.SlicePartial.ExpectedEntryR\x08\x65xpected\x12\x30\n\x06inputs\x18\t \x01(\x0b\x32\x18.tidemill.v1.DataProfileR\x06inputs\x12\x32\n\x07outputs\x18\n \x01(\x0b\x32\x18.tidemill.v1.DataProfileR\x07outputs\x12(\n\x0escore_log_odds\x18\x0b \x03(\x12\x42\x02\x10\x01R\x0cscoreLogOdds\x12\x1d\n\nscore_base\x18\x0c \x01(\x12R\tscoreBase\x1aS\n\x0cMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.tidemill.v1.MetricSumsR\x05value:\x02\x38\x01\x1aT\n\rExpectedEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.tidemill.v1.MetricSumsR\x05value:\x02\x38\x01\"\xd1\x01\n\tLabelPane\x12\x14\n\x05start\x18\x01 \x01(\x03R\x05start\x12\x1a\n\x08labelled\x18\x02 \x01(\x03R\x08labelled\x12=\n\x07metrics\x18\x03 \x03(\x0b\x32#.tidemill.v1.LabelPane.MetricsEntryR\x07metrics\x1aS\n\x0cMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.tidemill.v1.MetricSumsR\x05value:\x02\x38\x01\"\xa6\x02\n\x0fRolloutEvidence\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12\x16\n\x06metric\x18\x03 \x01(\tR\x06metric\x12\"\n\x0cobservations\x18\x04 \x01(\x03R\x0cobservations\x12+\n\x04sums\x18\x05 \x01(\x0b\x32\x17.tidemill.v1.MetricSumsR\x04sums\x12\x30\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05until\x12\x30\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x16\n\x06mirror\x18\x08 \x01(\x08R\x06mirror\"\x8e\x03\n\nDeadLetter\x12\x14\n\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n\x06offset\x18\x03 \x01(\x03R\x06offset\x12%\n\x0e\x63onsumer_group\x18\x04 \x01(\tR\rconsumerGroup\x12\x14\n\x05\x63\x61use\x18\x05 \x01(\tR\x05\x63\x61use\x12\x1a\n\x08\x61ttempts\x18\x06 \x01(\x05R\x08\x61ttempts\x12\x10\n\x03key\x18\x07 \x01(\x0cR\x03key\x12\x14\n\x05value\x18\x08 \x01(\x0cR\x05value\x12>\n\x07headers\x18\t \x03(\x0b\x32$.tidemill.v1.DeadLetter.HeadersEntryR\x07headers\x12\x37\n\tfailed_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x66\x61iledAt\x1a:\n\x0cHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05value:\x02\x38\x01*\xf1\x02\n\tDriftKind\x12\x1a\n\x16\x44RIFT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44RIFT_KIND_INPUT\x10\x01\x12\x1a\n\x16\x44RIFT_KIND_PERFORMANCE\x10\x02\x12\x19\n\x15\x44RIFT_KIND_PREDICTION\x10\x03\x12\x18\n\x14\x44RIFT_KIND_DATA_SKEW\x10\x04\x12\x1a\n\x16\x44RIFT_KIND_SCHEMA_SKEW\x10\x05\x12\x1b\n\x17\x44RIFT_KIND_MULTIVARIATE\x10\x06\x12\x17\n\x13\x44RIFT_KIND_OUTLIERS\x10\x07\x12$\n DRIFT_KIND_ESTIMATED_PERFORMANCE\x10\x08\x12\x18\n\x14\x44RIFT_KIND_STALENESS\x10\t\x12\x1f\n\x1b\x44RIFT_KIND_NUMERICAL_HEALTH\x10\n\x12\x16\n\x12\x44RIFT_KIND_TRAFFIC\x10\x0b\x12\x16\n\x12\x44RIFT_KIND_SERVING\x10\x0c*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03*\x90\x01\n\x0b\x44riftAction\x12\x1c\n\x18\x44RIFT_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44RIFT_ACTION_RETRAIN\x10\x01\x12$\n DRIFT_ACTION_TELL_DATA_SCIENTIST\x10\x02\x12#\n\x1f\x44RIFT_ACTION_TELL_DATA_ENGINEER\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidemill.v1.monitoring_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WINDOWPARTIAL_METRICSENTRY']._loaded_options = None
-  _globals['_WINDOWPARTIAL_METRICSENTRY']._serialized_options = b'8\001'
+  _globals['_PANEPARTIAL_SLICESENTRY']._loaded_options = None
+  _globals['_PANEPARTIAL_SLICESENTRY']._serialized_options = b'8\001'
+  _globals['_PANEPARTIAL_SCHEMAVIOLATIONSENTRY']._loaded_options = None
+  _globals['_PANEPARTIAL_SCHEMAVIOLATIONSENTRY']._serialized_options = b'8\001'
+  _globals['_PANEPARTIAL'].fields_by_name['embedding']._loaded_options = None
+  _globals['_PANEPARTIAL'].fields_by_name['embedding']._serialized_options = b'\020\001'
+  _globals['_PANEPARTIAL'].fields_by_name['latency_buckets']._loaded_options = None
+  _globals['_PANEPARTIAL'].fields_by_name['latency_buckets']._serialized_options = b'\020\001'
+  _globals['_SLICEPARTIAL_METRICSENTRY']._loaded_options = None
+  _globals['_SLICEPARTIAL_METRICSENTRY']._serialized_options = b'8\001'
+  _globals['_SLICEPARTIAL_EXPECTEDENTRY']._loaded_options = None
+  _globals['_SLICEPARTIAL_EXPECTEDENTRY']._serialized_options = b'8\001'
+  _globals['_SLICEPARTIAL'].fields_by_name['score_positives']._loaded_options = None
+  _globals['_SLICEPARTIAL'].fields_by_name['score_positives']._serialized_options = b'\020\001'
+  _globals['_SLICEPARTIAL'].fields_by_name['score_negatives']._loaded_options = None
+  _globals['_SLICEPARTIAL'].fields_by_name['score_negatives']._serialized_options = b'\020\001'
+  _globals['_SLICEPARTIAL'].fields_by_name['scores']._loaded_options = None
+  _globals['_SLICEPARTIAL'].fields_by_name['scores']._serialized_options = b'\020\001'
+  _globals['_SLICEPARTIAL'].fields_by_name['score_log_odds']._loaded_options = None
+  _globals['_SLICEPARTIAL'].fields_by_name['score_log_odds']._serialized_options = b'\020\001'
+  _globals['_LABELPANE_METRICSENTRY']._loaded_options = None
+  _globals['_LABELPANE_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_DEADLETTER_HEADERSENTRY']._loaded_options = None
   _globals['_DEADLETTER_HEADERSENTRY']._serialized_options = b'8\001'
-  _globals['_DRIFTKIND']._serialized_start=1984
-  _globals['_DRIFTKIND']._serialized_end=2121
-  _globals['_SEVERITY']._serialized_start=2123
-  _globals['_SEVERITY']._serialized_end=2223
-  _globals['_DRIFTACTION']._serialized_start=2226
-  _globals['_DRIFTACTION']._serialized_end=2370
-  _globals['_DRIFTEVIDENCE']._serialized_start=106
-  _globals['_DRIFTEVIDENCE']._serialized_end=280
-  _globals['_DRIFTDETECTED']._serialized_start=283
-  _globals['_DRIFTDETECTED']._serialized_end=699
-  _globals['_WINDOWPARTIAL']._serialized_start=702
-  _globals['_WINDOWPARTIAL']._serialized_end=1265
-  _globals['_WINDOWPARTIAL_METRICSENTRY']._serialized_start=1182
-  _globals['_WINDOWPARTIAL_METRICSENTRY']._serialized_end=1265
-  _globals['_METRICSUMS']._serialized_start=1267
-  _globals['_METRICSUMS']._serialized_end=1357
-  _globals['_ROLLOUTEVIDENCE']._serialized_start=1360
-  _globals['_ROLLOUTEVIDENCE']._serialized_end=1580
-  _globals['_DEADLETTER']._serialized_start=1583
-  _globals['_DEADLETTER']._serialized_end=1981
-  _globals['_DEADLETTER_HEADERSENTRY']._serialized_start=1923
-  _globals['_DEADLETTER_HEADERSENTRY']._serialized_end=1981
+  _globals['_DRIFTKIND']._serialized_start=4156
+  _globals['_DRIFTKIND']._serialized_end=4525
+  _globals['_SEVERITY']._serialized_start=4527
+  _globals['_SEVERITY']._serialized_end=4627
+  _globals['_DRIFTACTION']._serialized_start=4630
+  _globals['_DRIFTACTION']._serialized_end=4774
+  _globals['_DRIFTEVIDENCE']._serialized_start=135
+  _globals['_DRIFTEVIDENCE']._serialized_end=403
+  _globals['_DRIFTDETECTED']._serialized_start=406
+  _globals['_DRIFTDETECTED']._serialized_end=870
+  _globals['_DRIFTRESPONSE']._serialized_start=873
+  _globals['_DRIFTRESPONSE']._serialized_end=1204
+  _globals['_DRIFTACKNOWLEDGED']._serialized_start=1207
+  _globals['_DRIFTACKNOWLEDGED']._serialized_end=1398
+  _globals['_DRIFTSILENCED']._serialized_start=1400
+  _globals['_DRIFTSILENCED']._serialized_end=1485
+  _globals['_NOTIFIED']._serialized_start=1487
+  _globals['_NOTIFIED']._serialized_end=1594
+  _globals['_PANEPARTIAL']._serialized_start=1597
+  _globals['_PANEPARTIAL']._serialized_end=2541
+  _globals['_PANEPARTIAL_SLICESENTRY']._serialized_start=2388
+  _globals['_PANEPARTIAL_SLICESENTRY']._serialized_end=2472
+  _globals['_PANEPARTIAL_SCHEMAVIOLATIONSENTRY']._serialized_start=2474
+  _globals['_PANEPARTIAL_SCHEMAVIOLATIONSENTRY']._serialized_end=2541
+  _globals['_SLICEPARTIAL']._serialized_start=2544
+  _globals['_SLICEPARTIAL']._serialized_end=3243
+  _globals['_SLICEPARTIAL_METRICSENTRY']._serialized_start=3074
+  _globals['_SLICEPARTIAL_METRICSENTRY']._serialized_end=3157
+  _globals['_SLICEPARTIAL_EXPECTEDENTRY']._serialized_start=3159
+  _globals['_SLICEPARTIAL_EXPECTEDENTRY']._serialized_end=3243
+  _globals['_LABELPANE']._serialized_start=3246
+  _globals['_LABELPANE']._serialized_end=3455
+  _globals['_LABELPANE_METRICSENTRY']._serialized_start=3074
+  _globals['_LABELPANE_METRICSENTRY']._serialized_end=3157
+  _globals['_ROLLOUTEVIDENCE']._serialized_start=3458
+  _globals['_ROLLOUTEVIDENCE']._serialized_end=3752
+  _globals['_DEADLETTER']._serialized_start=3755
+  _globals['_DEADLETTER']._serialized_end=4153
+  _globals['_DEADLETTER_HEADERSENTRY']._serialized_start=4095
+  _globals['_DEADLETTER_HEADERSENTRY']._serialized_end=4153
 # @@protoc_insertion_point(module_scope)

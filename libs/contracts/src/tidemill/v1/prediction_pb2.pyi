@@ -80,3 +80,17 @@ class GroundTruth(_message.Message):
     label: float
     observed_at: _timestamp_pb2.Timestamp
     def __init__(self, prediction_id: _Optional[str] = ..., record_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., label: _Optional[float] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GroundTruthBatch(_message.Message):
+    __slots__ = ("pipeline", "prediction_ids", "record_ids", "labels", "observed_at")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    RECORD_IDS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_AT_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    prediction_ids: _containers.RepeatedScalarFieldContainer[str]
+    record_ids: _containers.RepeatedScalarFieldContainer[str]
+    labels: _containers.RepeatedScalarFieldContainer[float]
+    observed_at: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, pipeline: _Optional[str] = ..., prediction_ids: _Optional[_Iterable[str]] = ..., record_ids: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[float]] = ..., observed_at: _Optional[_Iterable[int]] = ...) -> None: ...

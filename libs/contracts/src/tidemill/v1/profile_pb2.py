@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tidemill/v1/profile.proto\x12\x0btidemill.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x01\n\x0b\x44\x61taProfile\x12\x12\n\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x34\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x1a.tidemill.v1.ColumnProfileR\x07\x63olumns\x12\x37\n\tfrom_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x66romTime\x12\x33\n\x07to_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06toTime\"\xc5\x01\n\rColumnProfile\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07missing\x18\x02 \x01(\x03R\x07missing\x12\x37\n\x07numeric\x18\x03 \x01(\x0b\x32\x1b.tidemill.v1.NumericProfileH\x00R\x07numeric\x12\x43\n\x0b\x63\x61tegorical\x18\x04 \x01(\x0b\x32\x1f.tidemill.v1.CategoricalProfileH\x00R\x0b\x63\x61tegoricalB\x08\n\x06values\"\x92\x01\n\x0eNumericProfile\x12\x14\n\x05\x65\x64ges\x18\x01 \x03(\x01R\x05\x65\x64ges\x12\x16\n\x06\x63ounts\x18\x02 \x03(\x03R\x06\x63ounts\x12\x12\n\x04mean\x18\x03 \x01(\x01R\x04mean\x12\x1a\n\x08variance\x18\x04 \x01(\x01R\x08variance\x12\x10\n\x03min\x18\x05 \x01(\x01R\x03min\x12\x10\n\x03max\x18\x06 \x01(\x01R\x03max\"\xaa\x01\n\x12\x43\x61tegoricalProfile\x12\x43\n\x06\x63ounts\x18\x01 \x03(\x0b\x32+.tidemill.v1.CategoricalProfile.CountsEntryR\x06\x63ounts\x12\x14\n\x05other\x18\x02 \x01(\x03R\x05other\x1a\x39\n\x0b\x43ountsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x03R\x05value:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tidemill/v1/profile.proto\x12\x0btidemill.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x01\n\x0b\x44\x61taProfile\x12\x12\n\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x34\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x1a.tidemill.v1.ColumnProfileR\x07\x63olumns\x12\x37\n\tfrom_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x66romTime\x12\x33\n\x07to_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06toTime\"\xfd\x01\n\rColumnProfile\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07missing\x18\x02 \x01(\x03R\x07missing\x12\x37\n\x07numeric\x18\x03 \x01(\x0b\x32\x1b.tidemill.v1.NumericProfileH\x00R\x07numeric\x12\x43\n\x0b\x63\x61tegorical\x18\x04 \x01(\x0b\x32\x1f.tidemill.v1.CategoricalProfileH\x00R\x0b\x63\x61tegorical\x12\x1a\n\x08\x64istinct\x18\x05 \x01(\x0cR\x08\x64istinct\x12\x1a\n\x08infinite\x18\x06 \x01(\x03R\x08infiniteB\x08\n\x06values\"\xcd\x01\n\x0eNumericProfile\x12\x14\n\x05\x65\x64ges\x18\x01 \x03(\x01R\x05\x65\x64ges\x12\x16\n\x06\x63ounts\x18\x02 \x03(\x03R\x06\x63ounts\x12\x12\n\x04mean\x18\x03 \x01(\x01R\x04mean\x12\x1a\n\x08variance\x18\x04 \x01(\x01R\x08variance\x12\x10\n\x03min\x18\x05 \x01(\x01R\x03min\x12\x10\n\x03max\x18\x06 \x01(\x01R\x03max\x12\x39\n\tquantiles\x18\x07 \x01(\x0b\x32\x1b.tidemill.v1.QuantileSketchR\tquantiles\"\xaa\x01\n\x12\x43\x61tegoricalProfile\x12\x43\n\x06\x63ounts\x18\x01 \x03(\x0b\x32+.tidemill.v1.CategoricalProfile.CountsEntryR\x06\x63ounts\x12\x14\n\x05other\x18\x02 \x01(\x03R\x05other\x1a\x39\n\x0b\x43ountsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x03R\x05value:\x02\x38\x01\"R\n\x0eQuantileSketch\x12\x0c\n\x01k\x18\x01 \x01(\x05R\x01k\x12\x32\n\x06levels\x18\x02 \x03(\x0b\x32\x1a.tidemill.v1.QuantileLevelR\x06levels\"+\n\rQuantileLevel\x12\x1a\n\x06values\x18\x01 \x03(\x02\x42\x02\x10\x01R\x06valuesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +34,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CATEGORICALPROFILE_COUNTSENTRY']._loaded_options = None
   _globals['_CATEGORICALPROFILE_COUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_QUANTILELEVEL'].fields_by_name['values']._loaded_options = None
+  _globals['_QUANTILELEVEL'].fields_by_name['values']._serialized_options = b'\020\001'
   _globals['_DATAPROFILE']._serialized_start=76
   _globals['_DATAPROFILE']._serialized_end=273
   _globals['_COLUMNPROFILE']._serialized_start=276
-  _globals['_COLUMNPROFILE']._serialized_end=473
-  _globals['_NUMERICPROFILE']._serialized_start=476
-  _globals['_NUMERICPROFILE']._serialized_end=622
-  _globals['_CATEGORICALPROFILE']._serialized_start=625
-  _globals['_CATEGORICALPROFILE']._serialized_end=795
-  _globals['_CATEGORICALPROFILE_COUNTSENTRY']._serialized_start=738
-  _globals['_CATEGORICALPROFILE_COUNTSENTRY']._serialized_end=795
+  _globals['_COLUMNPROFILE']._serialized_end=529
+  _globals['_NUMERICPROFILE']._serialized_start=532
+  _globals['_NUMERICPROFILE']._serialized_end=737
+  _globals['_CATEGORICALPROFILE']._serialized_start=740
+  _globals['_CATEGORICALPROFILE']._serialized_end=910
+  _globals['_CATEGORICALPROFILE_COUNTSENTRY']._serialized_start=853
+  _globals['_CATEGORICALPROFILE_COUNTSENTRY']._serialized_end=910
+  _globals['_QUANTILESKETCH']._serialized_start=912
+  _globals['_QUANTILESKETCH']._serialized_end=994
+  _globals['_QUANTILELEVEL']._serialized_start=996
+  _globals['_QUANTILELEVEL']._serialized_end=1039
 # @@protoc_insertion_point(module_scope)

@@ -1,7 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from tidemill.v1 import profile_pb2 as _profile_pb2
+from tidemill.v1 import reference_pb2 as _reference_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -125,7 +125,7 @@ class Incumbent(_message.Message):
     def __init__(self, version: _Optional[int] = ..., test_metrics: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class ModelTrained(_message.Message):
-    __slots__ = ("run_id", "pipeline", "model", "artifact_digest", "winner", "candidates", "incumbent", "lineage", "training_profile", "train_rows", "validation_rows", "test_rows")
+    __slots__ = ("run_id", "pipeline", "model", "artifact_digest", "winner", "candidates", "incumbent", "lineage", "train_rows", "validation_rows", "test_rows", "reference")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -134,10 +134,10 @@ class ModelTrained(_message.Message):
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     INCUMBENT_FIELD_NUMBER: _ClassVar[int]
     LINEAGE_FIELD_NUMBER: _ClassVar[int]
-    TRAINING_PROFILE_FIELD_NUMBER: _ClassVar[int]
     TRAIN_ROWS_FIELD_NUMBER: _ClassVar[int]
     VALIDATION_ROWS_FIELD_NUMBER: _ClassVar[int]
     TEST_ROWS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     pipeline: str
     model: str
@@ -146,8 +146,8 @@ class ModelTrained(_message.Message):
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
     incumbent: Incumbent
     lineage: Lineage
-    training_profile: _profile_pb2.DataProfile
     train_rows: int
     validation_rows: int
     test_rows: int
-    def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., model: _Optional[str] = ..., artifact_digest: _Optional[str] = ..., winner: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., incumbent: _Optional[_Union[Incumbent, _Mapping]] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., training_profile: _Optional[_Union[_profile_pb2.DataProfile, _Mapping]] = ..., train_rows: _Optional[int] = ..., validation_rows: _Optional[int] = ..., test_rows: _Optional[int] = ...) -> None: ...
+    reference: _reference_pb2.Reference
+    def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., model: _Optional[str] = ..., artifact_digest: _Optional[str] = ..., winner: _Optional[_Union[Candidate, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., incumbent: _Optional[_Union[Incumbent, _Mapping]] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., train_rows: _Optional[int] = ..., validation_rows: _Optional[int] = ..., test_rows: _Optional[int] = ..., reference: _Optional[_Union[_reference_pb2.Reference, _Mapping]] = ...) -> None: ...
