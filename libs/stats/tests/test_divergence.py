@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
-from tidemill_stats import InvalidInput, js_distance, psi
+from tidemill_stats.divergence import js_distance, psi
+from tidemill_stats.errors import InvalidInput
 
 
 @st.composite

@@ -1,19 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binom, false_discovery_control, kstest
-from tidemill_stats import (
-    IncompatibleProfiles,
-    InvalidInput,
-    benjamini_hochberg,
-    column_drift,
-    data_drift,
-    empty,
-    profile_columns,
-)
+from scipy.stats import binom
+from tidemill_stats.drift import DEFAULT, TESTS, column_drift, data_drift
+from tidemill_stats.errors import IncompatibleProfiles, InvalidInput
+from tidemill_stats.profile import empty
+from tidemill_stats.profiling import profile_columns
 
-RUNS = 500
+RUNS = 300
 REFERENCE_ROWS = 20_000
 WINDOW_ROWS = 500
 
@@ -51,11 +44,11 @@ def rejections(results, alpha=0.05):
     ("source", "window_rows", "reference_rows"),
     [(normal, 500, 20_000), (normal, 50, 20_000), (normal, 5_000, 2_000), (airport, 500, 20_000)],
 )
-def test_p_values_are_uniform_without_drift(source, window_rows, reference_rows):
+def test_levels_are_what_was_asked(source, window_rows, reference_rows):
     results = simulate(source, window_rows=window_rows, reference_rows=reference_rows)
-    low, high = binom.interval(0.999, RUNS, 0.05)
-    assert low <= rejections(results) <= high
-    assert kstest([result.p_value for result in results], "uniform").pvalue > 0.001
+    for level in (0.05, 0.01):
+        assert rejections(results, level) <= binom.ppf(0.999, RUNS, level)
+    assert rejections(results) >= binom.ppf(0.001, RUNS, 0.02)
 
 
 def test_p_values_with_atoms_and_missing_values_reject_no_more_than_asked():
@@ -68,15 +61,32 @@ def test_rare_cells_reject_no_more_than_asked():
     def nearly_complete(rng, rows):
         return np.where(rng.random(rows) < 0.008, np.nan, rng.normal(size=rows))
 
-    runs = 1000
+    runs = 500
     results = simulate(nearly_complete, runs=runs)
     assert any(result.test == "rare_values" for result in results)
     assert rejections(results) <= binom.ppf(0.999, runs, 0.05)
 
 
-def test_a_shift_of_a_third_of_a_deviation_is_nearly_always_seen():
-    results = simulate(normal, lambda rng, rows: normal(rng, rows, 1 / 3), runs=100)
-    assert rejections(results, alpha=0.01) >= 95
+def test_a_shift_of_half_a_deviation_in_one_of_20_columns_is_seen_at_one_in_100_000():
+    rng, seen = np.random.default_rng(2), 0
+    reference = profile_columns({f"c{i:02}": rng.normal(size=REFERENCE_ROWS) for i in range(20)})
+    for _ in range(50):
+        columns = {name: rng.normal(0.5 if name == "c07" else 0.0, size=WINDOW_ROWS) for name in reference.columns}
+        results = data_drift(reference, profile_columns(columns, reference=reference))
+        seen += {name for name, result in results.items() if result.p_value <= 1e-5} == {"c07"}
+    assert seen >= 49
+
+
+def test_a_small_shift_is_seen_by_order_sooner_than_by_shares():
+    shifted = simulate(normal, lambda rng, rows: normal(rng, rows, 0.25), runs=100)
+    assert rejections(shifted, alpha=1e-3) >= 95
+    assert {result.test for result in shifted} == {"rank_shift"}
+
+
+def test_a_change_that_leaves_the_middle_is_seen_by_shares():
+    wider = simulate(normal, lambda rng, rows: 1.5 * normal(rng, rows), runs=50)
+    assert rejections(wider, alpha=1e-5) == 50
+    assert {result.test for result in wider} == {"g_test"}
 
 
 @pytest.mark.parametrize("make_strange", [lambda n: ["ZZ"] * n, lambda n: [""] * n], ids=["unseen", "missing"])
@@ -132,19 +142,51 @@ def test_design_effect_below_one_is_refused():
         drift(np.arange(10.0), np.arange(10.0), design_effect=0.5)
 
 
-@given(st.lists(st.floats(0, 1), max_size=30))
-def test_adjusted_p_values_agree_with_scipy(p_values):
-    adjusted = benjamini_hochberg(p_values)
-    if p_values:
-        np.testing.assert_allclose(adjusted, false_discovery_control(p_values))
-    else:
-        assert adjusted.shape == (0,)
+@pytest.mark.parametrize("tests", [["no_such_test"], []])
+def test_tests_that_do_not_exist_are_refused(tests):
+    profile = profile_columns({"x": np.arange(50.0)})
+    with pytest.raises(InvalidInput):
+        column_drift(profile.columns["x"], profile.columns["x"], tests=tests)
 
 
-def test_p_values_out_of_range_are_refused():
-    for bad in ([1.1], [-0.1], [float("nan")], [[0.5]]):
-        with pytest.raises(InvalidInput):
-            benjamini_hochberg(bad)
+@pytest.mark.parametrize("name", TESTS)
+def test_each_test_can_be_asked_for_alone_and_answers_for_what_it_is_for(name):
+    rng = np.random.default_rng(7)
+    words = np.array(["a", "b", "c"])
+    numbers = np.append(rng.normal(size=4990), [np.nan] * 10)
+    numbers[numbers > 2] = 2.0
+    reference = profile_columns({"number": numbers, "word": rng.choice(words, 5000)}, bins=100)
+    window = profile_columns(
+        {
+            "number": np.append(rng.normal(1, size=480), [np.nan] * 20),
+            "word": np.append(rng.choice(words, 480), ["new"] * 20),
+        },
+        reference=reference,
+    )
+    results = data_drift(reference, window, tests=[name])
+    assert {result.test for result in results.values()} == {name}
+    assert min(result.p_value for result in results.values()) < 1e-5
+    same = data_drift(reference, reference, tests=[name])
+    assert min(result.p_value for result in same.values()) > 0.1
+
+
+def test_several_tests_share_one_level():
+    rng = np.random.default_rng(8)
+    reference, window = rng.normal(size=2000), rng.normal(0.3, size=300)
+    alone = [drift(reference, window, tests=[name]) for name in ("g_test", "rank_shift")]
+    together = drift(reference, window, tests=DEFAULT)
+    assert together.p_value == pytest.approx(2 * min(result.p_value for result in alone))
+    assert {result.effect for result in alone} == {together.effect}
+
+
+def test_design_effects_are_the_columns_own():
+    rng = np.random.default_rng(9)
+    reference = profile_columns({name: rng.normal(size=2000) for name in "ab"})
+    window = profile_columns({name: rng.normal(0.4, size=300) for name in "ab"}, reference=reference)
+    plain, weakened = (data_drift(reference, window, design_effects=effects) for effects in (None, {"b": 50.0}))
+    assert plain["a"].p_value < 1e-3
+    assert weakened["a"].p_value < 1e-3
+    assert plain["b"].p_value < 1e-3 < weakened["b"].p_value
 
 
 def test_of_the_columns_called_drifted_few_are_not():

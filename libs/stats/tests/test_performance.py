@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, mannwhitneyu
-from tidemill_stats import (
-    InvalidInput,
+from scipy.stats import mannwhitneyu
+from tidemill_stats.errors import InvalidInput
+from tidemill_stats.performance import (
     MeanEstimate,
     absolute_error,
     auc_from_histograms,
     correctness,
-    degradation,
     log_loss,
     score_histograms,
     squared_error,
@@ -85,63 +84,3 @@ def test_unusable_labels_and_probabilities_are_refused(labels, probabilities):
 def test_rows_of_unequal_number_are_refused(function, bad):
     with pytest.raises(InvalidInput):
         function(np.array([1.0, 2.0]), np.array(bad))
-
-
-def losses(rng, rows):
-    probabilities = rng.beta(1, 3, rows)
-    return log_loss((rng.random(rows) < probabilities).astype(np.int64), probabilities)
-
-
-def test_degradation_rejects_no_more_than_asked_at_the_edge_of_the_null():
-    rng = np.random.default_rng(7)
-    truth = float(losses(rng, 1_000_000).mean())
-    for rows in (100, 1_000):
-        p_values = [degradation(MeanEstimate.of(losses(rng, rows)), truth - 0.02, 0.02).p_value for _ in range(RUNS)]
-        assert sum(p <= 0.05 for p in p_values) <= binom.ppf(0.999, RUNS, 0.05)
-    assert sum(p <= 0.05 for p in p_values) >= binom.ppf(0.001, RUNS, 0.05)
-
-
-def test_uncertain_expectation_does_not_add_false_alarms():
-    rng = np.random.default_rng(8)
-    p_values = []
-    for _ in range(RUNS):
-        tested, current = MeanEstimate.of(losses(rng, 2000)), MeanEstimate.of(losses(rng, 1000))
-        p_values.append(degradation(current, tested.mean, 0, expected_standard_error=tested.standard_error).p_value)
-    low, high = binom.interval(0.999, RUNS, 0.05)
-    assert low <= sum(p <= 0.05 for p in p_values) <= high
-
-
-def test_degradation_beyond_the_least_effect_is_nearly_always_seen():
-    rng = np.random.default_rng(9)
-    truth = float(losses(rng, 1_000_000).mean())
-    seen = [degradation(MeanEstimate.of(losses(rng, 2000) + 0.08), truth, 0.02).p_value <= 0.05 for _ in range(200)]
-    assert sum(seen) >= 190
-
-
-def test_direction_follows_the_metric():
-    accuracy = MeanEstimate.of(np.tile([1.0, 0.0], 200))
-    assert degradation(accuracy, 0.7, 0.05, higher_is_better=True).p_value < 1e-6
-    assert degradation(accuracy, 0.7, 0.05, higher_is_better=True).effect == pytest.approx(0.2)
-    assert degradation(accuracy, 0.7, 0.05).p_value > 0.99
-
-
-def test_design_effect_widens_the_uncertainty():
-    estimate = MeanEstimate.of(np.tile([1.0, 0.0], 200))
-    plain, wide = (degradation(estimate, 0.4, 0.0, design_effect=d) for d in (1.0, 4.0))
-    assert wide.statistic == pytest.approx(plain.statistic / 2)
-
-
-@pytest.mark.parametrize("values", [[], [5.0] * 29])
-def test_too_few_rows_are_no_evidence(values):
-    assert degradation(MeanEstimate.of(values), 1.0, 0.0).p_value == 1.0
-
-
-def test_constant_values_are_decided_without_dividing_by_zero():
-    constant = MeanEstimate.of([0.5] * 50)
-    assert [degradation(constant, expected, 0.0).p_value for expected in (0.4, 0.5, 0.6)] == [0.0, 0.5, 1.0]
-
-
-def test_arguments_out_of_range_are_refused():
-    for options in ({"min_effect": -1.0}, {"min_effect": 0.0, "design_effect": 0.5}):
-        with pytest.raises(InvalidInput):
-            degradation(MeanEstimate.of([1.0] * 50), 0.5, **options)

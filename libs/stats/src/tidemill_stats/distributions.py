@@ -30,6 +30,21 @@ def hypergeometric_tail(successes: int, population: int, marked: int, draws: int
     return min(1.0, float(np.exp(logs).sum()))
 
 
+def hypergeometric_two_sided(successes: float, population: float, marked: float, draws: float) -> float:
+    """Twice the smaller tail of `successes` marked among `draws`, at most 1; fractions are rounded to be conservative.
+
+    Source: Fisher (1935); doubling, Yates (1984), J. R. Statist. Soc. A 147(3).
+    """
+    high, low = int(np.floor(successes + _ROUNDING)), int(np.ceil(successes - _ROUNDING))
+    total, of, drawn = round(population), round(marked), round(draws)
+    upper = hypergeometric_tail(high, total, of, drawn)
+    lower = hypergeometric_tail(drawn - low, total, total - of, drawn)
+    return min(1.0, 2 * min(upper, lower))
+
+
 def _log_choose(n: int, k: FloatArray) -> FloatArray:
     result: FloatArray = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
     return result
+
+
+_ROUNDING = 1e-9

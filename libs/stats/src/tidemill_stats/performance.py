@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tidemill_stats.arrays import AnyArray, FloatArray, IntArray
-from tidemill_stats.distributions import normal_tail
 from tidemill_stats.errors import InvalidInput
 
 _PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
@@ -49,47 +48,6 @@ class MeanEstimate:
     def standard_error(self) -> float:
         """Standard error of the mean for independent rows; NaN below two values."""
         return math.sqrt(self.variance / self.count) if self.count > 1 else math.nan
-
-
-@dataclass(frozen=True)
-class DegradationResult:
-    """`effect`: how much worse than expected, positive is worse; `statistic`: z; `p_value`: one-sided."""
-
-    statistic: float
-    p_value: float
-    effect: float
-
-
-def degradation(
-    current: MeanEstimate,
-    expected: float,
-    min_effect: float,
-    *,
-    higher_is_better: bool = False,
-    expected_standard_error: float = 0.0,
-    design_effect: float = 1.0,
-) -> DegradationResult:
-    """Tests that the mean is no worse than `expected` by more than `min_effect` >= 0 (in the metric's unit).
-
-    A small p-value says that it is worse by more than `min_effect`: Wald's z-test with the sample's standard error
-    (van der Vaart 1998, "Asymptotic Statistics", ch. 15), which is asymptotic: below 30 rows the p-value is 1.
-    For losses, whose values are skewed to the right, it errs on the side of no alarm.
-
-    `expected_standard_error`: of the expectation itself, if it was estimated. `design_effect` >= 1 multiplies the
-    sample's variance when rows are autocorrelated (Kish 1965, "Survey Sampling"). Raises InvalidInput for values out
-    of range.
-    """
-    if not (math.isfinite(expected) and min_effect >= 0 and expected_standard_error >= 0 and design_effect >= 1):
-        raise InvalidInput("need a finite expected, min_effect >= 0, expected_standard_error >= 0, design_effect >= 1")
-    if current.count == 0:
-        return DegradationResult(0.0, 1.0, 0.0)
-    effect = (expected - current.mean) if higher_is_better else (current.mean - expected)
-    if current.count < _MINIMUM_COUNT:
-        return DegradationResult(0.0, 1.0, effect)
-    error = math.hypot(current.standard_error * math.sqrt(design_effect), expected_standard_error)
-    excess = effect - min_effect
-    statistic = excess / error if error > 0 else math.copysign(math.inf, excess) if excess else 0.0
-    return DegradationResult(statistic, normal_tail(statistic), effect)
 
 
 def log_loss(labels: AnyArray, probabilities: AnyArray) -> FloatArray:

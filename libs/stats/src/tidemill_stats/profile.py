@@ -1,89 +1,41 @@
 """Distribution of each column of a table: the one definition for training data, data versions and live windows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from tidemill_stats.arrays import FloatArray, IntArray, frozen_floats, frozen_ints
+from tidemill_stats.arrays import FloatArray, IntArray, frozen_floats, frozen_ints, trusted
+from tidemill_stats.column import (
+    BINS,
+    CATEGORY_CAP,
+    CategoricalProfile,
+    ColumnProfile,
+    NumericProfile,
+    most_frequent,
+    require_same_bins,
+)
+from tidemill_stats.distinct import DistinctSketch
 from tidemill_stats.errors import IncompatibleProfiles, InvalidInput
+from tidemill_stats.kll import QuantileSketch
 from tidemill_stats.moments import Moments
 
+__all__ = [
+    "CategoricalProfile",
+    "ColumnProfile",
+    "DataProfile",
+    "NumericProfile",
+    "empty",
+    "empty_column",
+    "merge",
+    "merge_columns",
+    "merge_many",
+    "require_same_bins",
+    "require_same_columns",
+]
 
-@dataclass(frozen=True, eq=False)
-class NumericProfile:
-    """Histogram and moments of a column of numbers.
-
-    `edges`, shape [k], strictly increasing and finite, cut the line into k + 1 bins (-inf, e1], (e1, e2], …, (ek, inf);
-    `counts`, shape [k + 1], are the values per bin. `missing` counts NaN, infinite and null values, which are in
-    neither `counts` nor `moments`. Raises InvalidInput when these do not hold.
-    """
-
-    edges: FloatArray
-    counts: IntArray
-    moments: Moments
-    missing: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "edges", frozen_floats(self.edges))
-        object.__setattr__(self, "counts", frozen_ints(self.counts))
-        if not (np.all(np.isfinite(self.edges)) and np.all(np.diff(self.edges) > 0)):
-            raise InvalidInput("edges must be finite and strictly increasing")
-        if self.counts.shape != (self.edges.size + 1,):
-            raise InvalidInput(f"{self.edges.size} edges need {self.edges.size + 1} counts, not {self.counts.shape}")
-        _require_counts(self.counts, self.missing)
-        if self.moments.count != self.present:
-            raise InvalidInput(f"moments of {self.moments.count} values do not belong to {self.present} counted values")
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, NumericProfile)
-            and np.array_equal(self.edges, other.edges)
-            and np.array_equal(self.counts, other.counts)
-            and (self.moments, self.missing) == (other.moments, other.missing)
-        )
-
-    @property
-    def present(self) -> int:
-        """Values that are not missing."""
-        return int(self.counts.sum())
-
-
-@dataclass(frozen=True, eq=False)
-class CategoricalProfile:
-    """Counts of a column of categories.
-
-    `categories`, sorted and distinct, are the kept ones and `counts`, of the same length, their values; `other` counts
-    values of no kept category; `missing` counts None, NaN and "". Raises InvalidInput when these do not hold.
-    """
-
-    categories: tuple[str, ...]
-    counts: IntArray
-    other: int
-    missing: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "counts", frozen_ints(self.counts))
-        if list(self.categories) != sorted(set(self.categories)):
-            raise InvalidInput("categories must be sorted and distinct")
-        if self.counts.shape != (len(self.categories),):
-            raise InvalidInput(f"{len(self.categories)} categories need as many counts, not {self.counts.shape}")
-        _require_counts(self.counts, self.missing, self.other)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, CategoricalProfile)
-            and np.array_equal(self.counts, other.counts)
-            and (self.categories, self.other, self.missing) == (other.categories, other.other, other.missing)
-        )
-
-    @property
-    def present(self) -> int:
-        """Values that are not missing."""
-        return int(self.counts.sum()) + self.other
-
-
-ColumnProfile = NumericProfile | CategoricalProfile
+_Sketch = TypeVar("_Sketch", QuantileSketch, DistinctSketch)
 
 
 @dataclass(frozen=True)
@@ -106,50 +58,54 @@ class DataProfile:
                 raise InvalidInput(f"column {name!r} counts {column.present + column.missing} values, not {self.rows}")
 
 
-def require_same_bins(a: ColumnProfile, b: ColumnProfile) -> None:
-    """Raises IncompatibleProfiles unless both are of one kind with equal edges or categories."""
-    if isinstance(a, NumericProfile) and isinstance(b, NumericProfile):
-        if not np.array_equal(a.edges, b.edges):
-            raise IncompatibleProfiles("edges differ")
-    elif isinstance(a, CategoricalProfile) and isinstance(b, CategoricalProfile):
-        if a.categories != b.categories:
-            raise IncompatibleProfiles("categories differ")
-    else:
-        raise IncompatibleProfiles(f"a {type(a).__name__} is no {type(b).__name__}")
-
-
 def require_same_columns(a: DataProfile, b: DataProfile) -> None:
     """Raises IncompatibleProfiles unless both have the same column names."""
     if a.columns.keys() != b.columns.keys():
         raise IncompatibleProfiles(f"columns differ: {sorted(a.columns.keys() ^ b.columns.keys())}")
 
 
-def merge_columns(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
-    """Profile of the values of both; commutative, associative (moments up to rounding).
+def merge_many(profiles: Iterable[DataProfile]) -> DataProfile:
+    """Profile of the rows of all `profiles`, at least one: the same to the last bit in any order; see `merge_columns`.
 
-    Raises IncompatibleProfiles unless both are binned alike.
+    Raises IncompatibleProfiles unless all have the same columns that merge, InvalidInput for no profile.
     """
-    require_same_bins(a, b)
-    missing = a.missing + b.missing
-    if isinstance(a, NumericProfile) and isinstance(b, NumericProfile):
-        return NumericProfile(a.edges, a.counts + b.counts, a.moments.merge(b.moments), missing)
-    assert isinstance(a, CategoricalProfile)
-    assert isinstance(b, CategoricalProfile)
-    return CategoricalProfile(a.categories, a.counts + b.counts, a.other + b.other, missing)
+    parts = list(profiles)
+    if not parts:
+        raise InvalidInput("no profiles to merge")
+    for part in parts[1:]:
+        require_same_columns(parts[0], part)
+    return trusted(
+        DataProfile,
+        rows=sum(part.rows for part in parts),
+        columns={name: merge_columns([part.columns[name] for part in parts]) for name in parts[0].columns},
+        from_time=min((part.from_time for part in parts if part.from_time is not None), default=None),
+        to_time=max((part.to_time for part in parts if part.to_time is not None), default=None),
+    )
 
 
 def merge(a: DataProfile, b: DataProfile) -> DataProfile:
-    """Profile of the rows of both; commutative, associative (moments up to rounding), `empty` is neutral.
+    """Profile of the rows of both, as `merge_many`; commutative, associative, and `empty` is neutral."""
+    return merge_many((a, b))
 
-    Raises IncompatibleProfiles unless both have the same columns, binned alike: profile both against one reference.
+
+def merge_columns(columns: Sequence[ColumnProfile]) -> ColumnProfile:
+    """Profile of the values of all `columns`, at least one.
+
+    Equal edges or categories: counts add exactly, and merging is associative (moments up to rounding). Different
+    edges: new ones at the quantiles of the merged sketches, as many as the finest column has and at least for
+    `BINS` bins, with counts by rank, right within the sketch's `error` and exact in sum. Different categories: their
+    union, of which the most frequent stay, as many as the longest column has and at least `CATEGORY_CAP`. A sketch
+    stays if each column with values has one.
+
+    Raises IncompatibleProfiles for different kinds, or different edges without sketches of the quantiles.
     """
-    require_same_columns(a, b)
-    return DataProfile(
-        rows=a.rows + b.rows,
-        columns={name: merge_columns(column, b.columns[name]) for name, column in a.columns.items()},
-        from_time=min((t for t in (a.from_time, b.from_time) if t is not None), default=None),
-        to_time=max((t for t in (a.to_time, b.to_time) if t is not None), default=None),
-    )
+    numeric = [column for column in columns if isinstance(column, NumericProfile)]
+    if len(numeric) == len(columns):
+        return _merge_numeric(numeric)
+    categorical = [column for column in columns if isinstance(column, CategoricalProfile)]
+    if len(categorical) == len(columns):
+        return _merge_categorical(categorical)
+    raise IncompatibleProfiles("a column of numbers is no column of categories")
 
 
 def empty_column(reference: ColumnProfile) -> ColumnProfile:
@@ -165,6 +121,76 @@ def empty(reference: DataProfile) -> DataProfile:
     return DataProfile(0, {name: empty_column(column) for name, column in reference.columns.items()})
 
 
-def _require_counts(counts: IntArray, *others: int) -> None:
-    if np.any(counts < 0) or any(other < 0 for other in others):
-        raise InvalidInput("counts must not be negative")
+def _merge_numeric(columns: list[NumericProfile]) -> NumericProfile:
+    edges = columns[0].edges
+    quantiles = _merge_sketches(QuantileSketch.merge_all, [column.quantiles for column in columns], columns)
+    if all(column.edges is edges or np.array_equal(column.edges, edges) for column in columns):
+        counts = _frozen_sum([column.counts for column in columns])
+    elif quantiles is not None:
+        edges, counts = _bins_of(quantiles, max(BINS, *(column.counts.size for column in columns)))
+    else:
+        raise IncompatibleProfiles("edges differ, and not every column has a sketch of its quantiles")
+    return trusted(
+        NumericProfile,
+        edges=edges,
+        counts=counts,
+        moments=Moments.merge_all([column.moments for column in columns]),
+        missing=sum([column.missing for column in columns]),
+        infinite=sum([column.infinite for column in columns]),
+        quantiles=quantiles,
+        distinct=_merge_sketches(DistinctSketch.merge_all, [column.distinct for column in columns], columns),
+    )
+
+
+def _merge_categorical(columns: list[CategoricalProfile]) -> CategoricalProfile:
+    categories = columns[0].categories
+    other = sum([column.other for column in columns])
+    if all(column.categories == categories for column in columns):
+        counts = _frozen_sum([column.counts for column in columns])
+    else:
+        union: dict[str, int] = {}
+        for column in columns:
+            for category, count in zip(column.categories, column.counts.tolist(), strict=True):
+                union[category] = union.get(category, 0) + count
+        categories = most_frequent(union, max(CATEGORY_CAP, *(len(column.categories) for column in columns)))
+        counts = frozen_ints([union[category] for category in categories])
+        other += sum(union.values()) - int(counts.sum())
+    return trusted(
+        CategoricalProfile,
+        categories=categories,
+        counts=counts,
+        other=other,
+        missing=sum([column.missing for column in columns]),
+        distinct=_merge_sketches(DistinctSketch.merge_all, [column.distinct for column in columns], columns),
+    )
+
+
+def _merge_sketches(
+    merge_all: Callable[[Sequence[_Sketch]], _Sketch],
+    sketches: Sequence[_Sketch | None],
+    columns: Sequence[ColumnProfile],
+) -> _Sketch | None:
+    """The sketch of all columns; None if a column with values has none."""
+    some = [sketch for sketch in sketches if sketch is not None]
+    if not some:
+        return None
+    if len(some) < len(columns):
+        pairs = zip(sketches, columns, strict=True)
+        if any(sketch is None and column.present for sketch, column in pairs):
+            return None
+    return merge_all(some)
+
+
+def _bins_of(quantiles: QuantileSketch, bins: int) -> tuple[FloatArray, IntArray]:
+    """Edges at the quantiles of at most `bins` equal shares, and the counts between them."""
+    if not quantiles.count:
+        return frozen_floats([]), frozen_ints([0])
+    edges = np.unique(quantiles.quantiles(np.arange(1, bins) / bins))
+    ranks = np.concatenate([[0], quantiles.ranks(edges), [quantiles.count]])
+    return frozen_floats(edges), frozen_ints(np.diff(ranks))
+
+
+def _frozen_sum(counts: list[IntArray]) -> IntArray:
+    total: IntArray = sum(counts[1:], start=counts[0])
+    total.setflags(write=False)
+    return total

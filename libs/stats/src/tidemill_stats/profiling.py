@@ -1,17 +1,13 @@
 """Profiles made from columns of values."""
 
-from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 
-import numpy as np
-
-from tidemill_stats.arrays import AnyArray, FloatArray
+from tidemill_stats.arrays import AnyArray, trusted
+from tidemill_stats.categories import profile_categories, profile_categories_like
+from tidemill_stats.column import BINS, CATEGORY_CAP, CategoricalProfile, ColumnProfile, NumericProfile
 from tidemill_stats.errors import IncompatibleProfiles, InvalidInput
-from tidemill_stats.moments import Moments
-from tidemill_stats.profile import CategoricalProfile, ColumnProfile, DataProfile, NumericProfile
-
-_NUMERIC_KINDS = "biuf"
-_TEXT_KINDS = "OUST"
+from tidemill_stats.histograms import NUMERIC_KINDS, profile_numbers
+from tidemill_stats.profile import DataProfile
 
 
 def profile_columns(
@@ -19,15 +15,16 @@ def profile_columns(
     *,
     reference: DataProfile | None = None,
     times: tuple[int, int] | None = None,
-    bins: int = 20,
-    category_cap: int = 100,
+    bins: int = BINS,
+    category_cap: int = CATEGORY_CAP,
 ) -> DataProfile:
     """Profile of the rows of `columns`: arrays of shape [rows], one per column name.
 
     With a `reference`, each column is read and binned as there (a categorical column of numbers by their text), its
     categories outside the reference count as other, and the names must be the reference's. Without one, columns of
-    booleans and numbers are numeric, cut into at most `bins` (>= 2) bins at quantiles of the data, and columns of
-    objects and text are categorical, with the `category_cap` (>= 1) most frequent categories kept (ties by name).
+    booleans and numbers are numeric, cut into at most `bins` (>= 2) bins at quantiles of the data, with a sketch of the
+    quantiles beside, and columns of objects and text are categorical, with the `category_cap` (>= 1) most frequent
+    categories kept (ties by name). Distinct values are counted, by a sketch, in both.
 
     Numbers are rounded to float32 first, the precision of model inputs: otherwise 0.01 from a table and 0.01 from a
     tensor would lie on different sides of an edge at 0.01. What is not finite in float32 is missing.
@@ -46,72 +43,25 @@ def profile_columns(
     if reference is not None and reference.columns.keys() != columns.keys():
         raise IncompatibleProfiles(f"columns differ: {sorted(reference.columns.keys() ^ columns.keys())}")
     rows = next(iter(lengths))[0] if lengths else 0
+    known = reference.columns if reference is not None else {}
+    numeric = {name: column for name, column in known.items() if isinstance(column, NumericProfile)}
+    numbers: dict[str, AnyArray] = {}
     profiles: dict[str, ColumnProfile] = {}
     for name, array in columns.items():
-        try:
-            profiles[name] = (
-                _as_reference(array, reference.columns[name]) if reference else _as_found(array, bins, category_cap)
-            )
-        except InvalidInput as error:
-            raise InvalidInput(f"column {name!r}: {error}") from error
+        if name in numeric or (reference is None and array.dtype.kind in NUMERIC_KINDS):
+            numbers[name] = array
+        else:
+            profiles[name] = _categorical(name, array, known.get(name), category_cap)
+    profiles.update(profile_numbers(numbers, None if reference is None else numeric, bins))
+    in_order = {name: profiles[name] for name in sorted(profiles)}
     from_time, to_time = times if times is not None else (None, None)
-    return DataProfile(rows, profiles, from_time, to_time)
+    return trusted(DataProfile, rows=rows, columns=in_order, from_time=from_time, to_time=to_time)
 
 
-def _as_reference(array: AnyArray, reference: ColumnProfile) -> ColumnProfile:
-    if isinstance(reference, NumericProfile):
-        values = _finite(array)
-        return _numeric(values, reference.edges, array.size - values.size)
-    return _categorical(_count_categories(array), reference.categories, array.size)
-
-
-def _as_found(array: AnyArray, bins: int, category_cap: int) -> ColumnProfile:
-    if array.dtype.kind in _NUMERIC_KINDS:
-        values = _finite(array)
-        return _numeric(values, _quantile_edges(values, bins), array.size - values.size)
-    counts = _count_categories(array)
-    kept = sorted(counts, key=lambda category: (-counts[category], category))[:category_cap]
-    return _categorical(counts, tuple(sorted(kept)), array.size)
-
-
-def _finite(array: AnyArray) -> FloatArray:
-    if array.dtype.kind not in _NUMERIC_KINDS + "O":
-        raise InvalidInput(f"{array.dtype} where numbers are expected")
+def _categorical(name: str, array: AnyArray, reference: ColumnProfile | None, cap: int) -> CategoricalProfile:
     try:
-        with np.errstate(over="ignore"):
-            values = array.astype(np.float32).astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"text where numbers are expected: {error}") from error
-    finite: FloatArray = values[np.isfinite(values)]
-    return finite
-
-
-def _quantile_edges(values: FloatArray, bins: int) -> FloatArray:
-    if values.size == 0:
-        return np.empty(0)
-    levels = np.linspace(0.0, 1.0, bins + 1)[1:-1]
-    return np.unique(np.quantile(values, levels, method="inverted_cdf"))
-
-
-def _numeric(values: FloatArray, edges: FloatArray, missing: int) -> NumericProfile:
-    counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=edges.size + 1)
-    return NumericProfile(edges, counts, Moments.of(values), missing)
-
-
-def _count_categories(array: AnyArray) -> dict[str, int]:
-    if array.dtype.kind not in _TEXT_KINDS + _NUMERIC_KINDS:
-        raise InvalidInput(f"{array.dtype} is neither a number nor text")
-    counts: dict[str, int] = {}
-    values: list[Hashable] = array.tolist()
-    for value, count in Counter(values).items():
-        if value is not None and value == value:
-            text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-            counts[text] = counts.get(text, 0) + count
-    counts.pop("", None)
-    return counts
-
-
-def _categorical(counts: dict[str, int], categories: tuple[str, ...], rows: int) -> CategoricalProfile:
-    kept = [counts.get(category, 0) for category in categories]
-    present = sum(counts.values())
-    return CategoricalProfile(categories, np.array(kept, dtype=np.int64), present - sum(kept), rows - present)
+        if isinstance(reference, CategoricalProfile):
+            return profile_categories_like(array, reference)
+        return profile_categories(array, cap)
+    except InvalidInput as error:
+        raise InvalidInput(f"column {name!r}: {error}") from error
