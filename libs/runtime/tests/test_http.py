@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
-from fastapi import FastAPI, HTTPException, Request
-from pydantic import BaseModel
+from fastapi import Depends, FastAPI, HTTPException, Request
+from pydantic import BaseModel, SecretStr
 from tidemill_runtime import errors
 from tidemill_runtime.errors import TidemillError
-from tidemill_runtime.http import HttpServer, create_app, read_body
+from tidemill_runtime.http import HttpServer, create_app, operators_only, read_body
 
 MAX_BYTES = 10
+TOKEN = "k3Jx9-vQ2mZ7pW"
 checks = {"kafka": True, "database": True}
 
 
@@ -37,6 +38,14 @@ def app() -> FastAPI:
     @app.get("/errors/{name}")
     async def fail(name: str) -> None:
         raise getattr(errors, name)("what was wrong")
+
+    @app.get("/decide", dependencies=[Depends(operators_only(SecretStr(TOKEN)))])
+    async def decide() -> bool:
+        return True
+
+    @app.get("/decide-locally", dependencies=[Depends(operators_only(None))])
+    async def decide_locally() -> bool:
+        return True
 
     @app.get("/unexpected")
     async def unexpected() -> None:
@@ -216,3 +225,19 @@ async def test_a_port_that_is_taken_is_named(app: FastAPI, free_port: int):
             await second.start()
     finally:
         await first.stop()
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer ", "Bearer wrong", TOKEN, f"bearer {TOKEN}", "Bearer \u00e9"])
+async def test_a_decision_needs_the_operators_token(client: httpx.AsyncClient, authorization: str):
+    answer = await client.get("/decide", headers={"Authorization": authorization.encode()})
+
+    assert answer.status_code == 401
+    assert "operator's token" in answer.json()["error"]
+
+
+async def test_who_shows_the_operators_token_decides(client: httpx.AsyncClient):
+    assert (await client.get("/decide", headers={"Authorization": f"Bearer {TOKEN}"})).json() is True
+
+
+async def test_without_a_token_everyone_decides(client: httpx.AsyncClient):
+    assert (await client.get("/decide-locally")).json() is True

@@ -69,7 +69,7 @@ def test_the_artifact_names_its_files_by_digest(spec: RunSpec) -> None:
 
     manifest = json.loads(_file(spec, "manifest.json"))
     assert hashlib.sha256(_file(spec, "manifest.json")).hexdigest() == event.artifact_digest
-    for name in ("model.onnx", "golden.json", "profile.pb"):
+    for name in ("model.onnx", "golden.json", "reference.pb"):
         assert manifest["files"][name] == hashlib.sha256(_file(spec, name)).hexdigest()
     assert manifest["inputs"] == [
         {"name": "size", "datatype": "FP32", "shape": [-1, 1]},

@@ -114,7 +114,7 @@ async def test_the_first_data_becomes_an_announced_model_once(trainer: Trainer) 
 
     (event,) = await trainer.announced()
     manifest = json.loads(await trainer.artifacts.get(event.artifact_digest))
-    assert set(manifest["files"]) == {"model.onnx", "golden.json", "profile.pb"}
+    assert set(manifest["files"]) == {"model.onnx", "golden.json", "reference.pb"}
     for digest in manifest["files"].values():
         assert await trainer.artifacts.get(digest)
     (run,) = await trainer.get("/v1/runs")

@@ -8,9 +8,9 @@ at fault; any other error is tried a few times and the message then goes to `<to
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
@@ -116,7 +116,7 @@ class Consumer:
         self._settings = settings
         self._group = group
         self._subscriptions = subscriptions
-        self._producer = producer
+        self._dead_letters = DeadLetters(producer, group)
         self._max_attempts = max_attempts
         self._backoff_seconds = backoff_seconds
         self._worker = Worker(f"consumer {group}", self._consume)
@@ -181,7 +181,7 @@ class Consumer:
                 metrics.MESSAGES.labels(message.topic, self._group, "processed").inc()
                 break
             except InvalidInput as error:
-                await self._give_up(message, error, attempt)
+                await self._dead_letters.send(message, error, attempt)
                 break
             except Exception as error:
                 transient = is_transient(error)
@@ -189,7 +189,7 @@ class Consumer:
                     "handler failed", topic=message.topic, attempt=attempt, exc_info=not transient, error=str(error)
                 )
                 if not transient and attempt >= self._max_attempts:
-                    await self._give_up(message, error, attempt)
+                    await self._dead_letters.send(message, error, attempt)
                     break
                 metrics.RETRIES.labels(message.topic, self._group).inc()
                 if await self._stopped_within(backoff(attempt, self._backoff_seconds)):
@@ -208,25 +208,6 @@ class Consumer:
         with tracing.span(f"{message.topic} process", event.traceparent, SpanKind.CONSUMER):
             await handler(event)
         metrics.HANDLER_SECONDS.labels(message.topic, self._group).observe(time.perf_counter() - began)
-
-    async def _give_up(self, message: ConsumerRecord, error: Exception, attempts: int) -> None:
-        letter, key = dead_letter(message, self._group, error, attempts), message.key
-        while True:
-            try:
-                await self._producer.send_raw(
-                    topics.dead_letter(message.topic), key=key, value=letter.SerializeToString()
-                )
-                break
-            except TooLarge:
-                log.error("the dead letter only names its message, which is too large", topic=message.topic)
-                key = None
-                for field in ("key", "value", "headers"):
-                    letter.ClearField(field)
-            except Unavailable as unavailable:
-                log.warning("dead letter not sent; trying again", topic=message.topic, error=str(unavailable))
-                await asyncio.sleep(1)
-        metrics.MESSAGES.labels(message.topic, self._group, "dead_letter").inc()
-        log.error("gave up on a message", topic=message.topic, offset=message.offset, cause=letter.cause)
 
 
 class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -309,7 +290,60 @@ class TableReader:
                 await asyncio.sleep(backoff(attempt, 0.2))
 
 
-def dead_letter(message: ConsumerRecord, group: str, error: Exception, attempts: int) -> DeadLetter:
+class Letter(Protocol):
+    """A message as it stood in Kafka."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Iterable[tuple[str, bytes | None]]: ...
+
+
+class DeadLetters:
+    """Where a consumer group's messages go that could not be processed: `<topic>.dlq`."""
+
+    def __init__(self, producer: Producer, group: str) -> None:
+        self._producer = producer
+        self._group = group
+
+    async def send(self, message: Letter, error: Exception, attempts: int = 1) -> None:
+        """Keep a message with its cause; returns when the brokers have it, however long that takes."""
+        letter, key = dead_letter(message, self._group, error, attempts), message.key
+        while True:
+            try:
+                await self._producer.send_raw(
+                    topics.dead_letter(message.topic), key=key, value=letter.SerializeToString()
+                )
+                break
+            except TooLarge:
+                log.error("the dead letter only names its message, which is too large", topic=message.topic)
+                key = None
+                for field in ("key", "value", "headers"):
+                    letter.ClearField(field)
+            except Unavailable as unavailable:
+                log.warning("dead letter not sent; trying again", topic=message.topic, error=str(unavailable))
+                await asyncio.sleep(1)
+        metrics.MESSAGES.labels(message.topic, self._group, "dead_letter").inc()
+        unexpected = None if isinstance(error, TidemillError) else error
+        log.error(
+            "gave up on a message",
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            cause=letter.cause,
+            exc_info=unexpected,
+        )
+
+
+def dead_letter(message: Letter, group: str, error: Exception, attempts: int) -> DeadLetter:
     """What is kept of a message that could not be processed."""
     letter = DeadLetter(
         topic=message.topic,

@@ -6,7 +6,7 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kaf
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -81,19 +81,39 @@ def decode(
     key: bytes | None,
 ) -> Event[M]:
     """The event of a Kafka message at `position` (topic/partition/offset); InvalidInput if it is not one."""
-    named = {name.lower(): content.decode("utf-8", "replace") for name, content in headers if content is not None}
-    declared = named.get("ce_type", expected.DESCRIPTOR.full_name)
-    if declared != expected.DESCRIPTOR.full_name:
-        raise InvalidInput(f"type {declared} where {expected.DESCRIPTOR.full_name} is expected")
+    named = _named(headers)
     return Event(
         id=named.get("ce_id") or derived_id(position),
-        type=declared,
+        type=_choose(named, (expected,)).DESCRIPTOR.full_name,
         source=named.get("ce_source", "unknown"),
         subject=named.get("ce_subject") or (key or b"").decode("utf-8", "replace"),
         time=_time(named),
         data=_parse(value or b"", named.get("content-type", PROTOBUF), expected),
         traceparent=named.get("traceparent"),
     )
+
+
+def decode_data(value: bytes | None, headers: Iterable[tuple[str, bytes | None]], expected: Sequence[type[M]]) -> M:
+    """The data alone of a message that is one of the `expected` types, the first if it does not say which.
+
+    Raises InvalidInput if it is none of them.
+    """
+    wanted = {"ce_type", "content-type"}
+    named = _named([pair for pair in headers if pair[0].lower() in wanted])
+    return _parse(value or b"", named.get("content-type", PROTOBUF), _choose(named, expected))
+
+
+def _named(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    return {name.lower(): content.decode("utf-8", "replace") for name, content in headers if content is not None}
+
+
+def _choose(named: Mapping[str, str], expected: Sequence[type[M]]) -> type[M]:
+    declared = named.get("ce_type")
+    for one in expected:
+        if declared is None or declared == one.DESCRIPTOR.full_name:
+            return one
+    names = " or ".join(one.DESCRIPTOR.full_name for one in expected)
+    raise InvalidInput(f"type {declared} where {names} is expected")
 
 
 def _parse(value: bytes, content_type: str, expected: type[M]) -> M:

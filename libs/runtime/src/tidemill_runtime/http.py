@@ -2,18 +2,21 @@
 
 import asyncio
 import json
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
 from tidemill_runtime import logs
-from tidemill_runtime.errors import TidemillError, TooLarge
+from tidemill_runtime.errors import TidemillError, TooLarge, Unauthorized
 
 Readiness = Callable[[], Awaitable[Mapping[str, bool]]]
 
@@ -45,6 +48,19 @@ def create_app(title: str, readiness: Readiness, **options: object) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected_error)
     return app
+
+
+def operators_only(token: SecretStr | None) -> Callable[[str], Awaitable[None]]:
+    """A dependency of a route: Unauthorized unless the request bears `token`; without a token everyone may."""
+
+    async def check(authorization: Annotated[str, Header()] = "") -> None:
+        if token is None:
+            return
+        expected = f"Bearer {token.get_secret_value()}"
+        if not secrets.compare_digest(authorization.encode(), expected.encode()):
+            raise Unauthorized("this needs the operator's token: Authorization: Bearer …")
+
+    return check
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

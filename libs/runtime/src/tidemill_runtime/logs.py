@@ -38,7 +38,8 @@ def configure(service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("aiokafka", "kafka", "asyncio", "uvicorn.access", "alembic", "faust", "mode"):
+    # httpx and httpcore log whole addresses, and an address may be a secret.
+    for noisy in ("aiokafka", "kafka", "asyncio", "uvicorn.access", "alembic", "faust", "mode", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)
 

@@ -19,11 +19,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from tidemill_runtime import failpoints, logs, metrics
 from tidemill_runtime.bus import Producer, backoff
 from tidemill_runtime.database import Database
-from tidemill_runtime.errors import Unavailable
+from tidemill_runtime.errors import TooLarge, Unavailable
 from tidemill_runtime.events import Event, headers_of
+from tidemill_runtime.kafka import MAX_MESSAGE_BYTES
 from tidemill_runtime.lifecycle import Worker
 
 RELAY_BATCH = 100
+MAX_VALUE_BYTES = MAX_MESSAGE_BYTES - (64 << 10)
 IDLE_SECONDS = 0.1
 
 log = logs.get_logger(__name__)
@@ -57,12 +59,18 @@ class InboxRow(SQLModel, table=True):
 
 
 async def enqueue(session: AsyncSession, topic: str, event: Event[Message]) -> None:
-    """Publish `event` on `topic` when the session's transaction commits."""
+    """Publish `event` on `topic` when the session's transaction commits.
+
+    Raises TooLarge for an event that the broker would refuse: in the relay it would stand in the way of all others.
+    """
+    value = event.data.SerializeToString()
+    if len(value) > MAX_VALUE_BYTES:
+        raise TooLarge(f"{topic}: an event of {len(value)} bytes, more than {MAX_VALUE_BYTES}")
     session.add(
         OutboxRow(
             topic=topic,
             key=event.subject.encode(),
-            value=event.data.SerializeToString(),
+            value=value,
             headers={name: value.decode() for name, value in headers_of(event)},
         )
     )

@@ -39,6 +39,21 @@ class PipelineSettings(ServiceSettings):
     pipelines: Path = Field(description="Directory with the pipeline files.")
 
 
+class OperatorSettings(ServiceSettings):
+    """For services that let people decide."""
+
+    operator_token: SecretStr | None = Field(
+        default=None, description="Bearer token for what people decide; may be absent only when local."
+    )
+
+    @model_validator(mode="after")
+    def operators_are_known(self) -> Self:
+        if self.environment != "local":
+            token = self.operator_token.get_secret_value() if self.operator_token else None
+            refuse_weak("TIDEMILL_OPERATOR_TOKEN", token)
+        return self
+
+
 class DatabaseSettings(PipelineSettings):
     """For services that own tables."""
 

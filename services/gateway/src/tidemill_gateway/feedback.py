@@ -1,12 +1,14 @@
 """Labels that callers bring back, to the topic `ground-truth`."""
 
 import asyncio
+import hashlib
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from tidemill.v1.prediction_pb2 import GroundTruth
+from tidemill.v1.prediction_pb2 import GroundTruth, GroundTruthBatch
 from tidemill_contracts import topics
 from tidemill_runtime.bus import Producer
 from tidemill_runtime.errors import InvalidInput
@@ -14,6 +16,7 @@ from tidemill_runtime.events import derived_id, new_event
 
 from tidemill_gateway import metrics
 from tidemill_gateway.domain.times import now, parse_event_time
+from tidemill_gateway.prediction_log import partition_of
 from tidemill_gateway.serving import ServedModels
 
 MAX_LABELS = 10_000
@@ -42,7 +45,7 @@ _LABELS = TypeAdapter(list[Label])
 
 
 class Feedback:
-    """Takes labels and publishes them."""
+    """Takes labels and publishes them: one as it is, many as a batch for each model and partition."""
 
     def __init__(self, models: ServedModels, producer: Producer) -> None:
         self._models = models
@@ -51,10 +54,16 @@ class Feedback:
     async def take(self, body: bytes) -> int:
         """Publish the label or labels of a JSON body; returns their number once the brokers have acknowledged all.
 
-        The same label sent again is the same event. Raises InvalidInput, which names the row, and Unavailable.
+        The same label or labels sent again are the same event. Raises InvalidInput, which names the row, and
+        Unavailable.
         """
         truths = [self._truth(label) for label in _parse(body)]
-        await asyncio.gather(*(self._publish(truth) for truth in truths))
+        if len(truths) == 1:
+            await self._publish(truths[0])
+        else:
+            partitions = await self._producer.partitions(topics.GROUND_TRUTH)
+            batches = _batches(truths, partitions)
+            await asyncio.gather(*(self._publish_batch(place, batch) for place, batch in batches.items()))
         metrics.FEEDBACK.inc(len(truths))
         return len(truths)
 
@@ -82,6 +91,27 @@ class Feedback:
     async def _publish(self, truth: GroundTruth) -> None:
         identity = derived_id(topics.GROUND_TRUTH, truth.prediction_id, truth.record_id, repr(truth.label))
         await self._producer.send(topics.GROUND_TRUTH, new_event("gateway", truth.prediction_id, truth, id=identity))
+
+    async def _publish_batch(self, place: tuple[str, int], batch: GroundTruthBatch) -> None:
+        said = hashlib.sha256()
+        for row in zip(batch.prediction_ids, batch.record_ids, batch.labels, strict=True):
+            said.update(repr(row).encode())
+        identity = derived_id(topics.GROUND_TRUTH, *place, said.hexdigest())
+        event = new_event("gateway", batch.prediction_ids[0], batch, id=identity)
+        await self._producer.send(topics.GROUND_TRUTH, event, partition=place[1])
+
+
+def _batches(truths: Sequence[GroundTruth], partitions: int) -> dict[tuple[str, int], GroundTruthBatch]:
+    """Truths by model and by the partition of their predictions, as Kafka's default partitioner places them."""
+    batches: dict[tuple[str, int], GroundTruthBatch] = {}
+    for truth in truths:
+        place = truth.pipeline, partition_of(truth.prediction_id, partitions)
+        batch = batches.setdefault(place, GroundTruthBatch(pipeline=truth.pipeline))
+        batch.prediction_ids.append(truth.prediction_id)
+        batch.record_ids.append(truth.record_id)
+        batch.labels.append(truth.label)
+        batch.observed_at.append(truth.observed_at.ToMicroseconds())
+    return batches
 
 
 def _parse(body: bytes) -> list[Label]:

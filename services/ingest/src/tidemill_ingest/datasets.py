@@ -15,7 +15,8 @@ from tidemill.v1.data_pb2 import DataArrived
 from tidemill_contracts.pipeline import PipelineFile
 from tidemill_runtime import failpoints, logs
 from tidemill_runtime.errors import Conflict
-from tidemill_stats import profile_columns, to_proto
+from tidemill_stats.profile_proto import to_proto
+from tidemill_stats.profiling import profile_columns
 
 from tidemill_ingest import metrics
 from tidemill_ingest.adapters.lake import Lake

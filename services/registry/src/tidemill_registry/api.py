@@ -1,13 +1,12 @@
 """The registry's HTTP API: who serves and why, and the decisions of people."""
 
-import secrets
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from tidemill_runtime.database import Database
-from tidemill_runtime.errors import NotFound, Unauthorized
+from tidemill_runtime.errors import NotFound
+from tidemill_runtime.http import operators_only
 
 from tidemill_registry.decisions import Decisions
 from tidemill_registry.domain.routes import RouteState
@@ -30,7 +29,7 @@ class Decision(BaseModel):
 def create_router(settings: RegistrySettings, database: Database, decisions: Decisions) -> APIRouter:
     """The routes under `/v1`."""
     router = APIRouter(prefix="/v1")
-    operator = [Depends(_operators_only(settings))]
+    operator = [Depends(operators_only(settings.operator_token))]
 
     @router.get("/models", tags=["models"])
     async def list_models() -> list[dict[str, Any]]:
@@ -85,19 +84,8 @@ def create_router(settings: RegistrySettings, database: Database, decisions: Dec
     return router
 
 
-def _operators_only(settings: RegistrySettings) -> Callable[[str], Awaitable[None]]:
-    async def check(authorization: Annotated[str, Header()] = "") -> None:
-        if settings.operator_token is None:
-            return
-        expected = f"Bearer {settings.operator_token.get_secret_value()}"
-        if not secrets.compare_digest(authorization.encode(), expected.encode()):
-            raise Unauthorized("this needs the operator's token: Authorization: Bearer …")
-
-    return check
-
-
 def _shown(row: VersionRow) -> dict[str, Any]:
-    return row.model_dump(mode="json", exclude={"training_profile"})
+    return row.model_dump(mode="json", exclude={"reference"})
 
 
 def _route(route: RouteState) -> dict[str, Any]:

@@ -127,7 +127,7 @@ class Decisions:
             pipeline=self._by_model[version.model].name,
             test_metrics=version.metrics,
         )
-        approved.training_profile.ParseFromString(version.training_profile)
+        approved.reference.ParseFromString(version.reference)
         identifier = derived_id(topics.MODEL_APPROVED, version.model, version.version)
         await enqueue(session, topics.MODEL_APPROVED, new_event("registry", version.model, approved, id=identifier))
         after = promote(route, _routed(version), f"version {version.version} approved by {version.decided_by}")
@@ -163,8 +163,9 @@ def _measured(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _version_row(trained: ModelTrained, version: int) -> VersionRow:
-    training = MessageToDict(trained, preserving_proto_field_name=True)
-    training.pop("training_profile", None)
+    told = ModelTrained()
+    told.CopyFrom(trained)
+    told.ClearField("reference")
     return VersionRow(
         model=trained.model,
         version=version,
@@ -174,9 +175,9 @@ def _version_row(trained: ModelTrained, version: int) -> VersionRow:
         candidate=trained.winner.name,
         algorithm=trained.winner.algorithm,
         metrics=_measured(trained.winner.test_metrics),
-        training=training,
+        training=MessageToDict(told, preserving_proto_field_name=True),
         findings=[],
-        training_profile=trained.training_profile.SerializeToString(),
+        reference=trained.reference.SerializeToString(),
         reason="",
         decided_by=POLICY,
     )

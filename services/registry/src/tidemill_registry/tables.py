@@ -37,7 +37,7 @@ class VersionRow(SQLModel, table=True):
     metrics: dict[str, float] = Field(sa_column=Column(JSONB, nullable=False))
     training: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     findings: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
-    training_profile: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    reference: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     reason: str
     decided_by: str
     created_at: datetime = Field(default_factory=_now, sa_column=Column(DateTime(timezone=True), nullable=False))

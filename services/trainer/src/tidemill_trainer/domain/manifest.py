@@ -16,7 +16,7 @@ from tidemill_trainer.domain.signature import Signature
 FORMAT = "tidemill/manifest/v1"
 MODEL = "model.onnx"
 GOLDEN = "golden.json"
-PROFILE = "profile.pb"
+REFERENCE = "reference.pb"
 _OF_THE_RUN = ("cause", "cause_event_id")
 
 

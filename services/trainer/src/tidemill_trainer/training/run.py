@@ -7,8 +7,6 @@ from tidemill.v1.training_pb2 import Candidate, Incumbent, Lineage, ModelTrained
 from tidemill_contracts.loading import load_pipeline
 from tidemill_contracts.pipeline import PipelineFile
 from tidemill_runtime.errors import InvalidInput
-from tidemill_stats.profile_proto import to_proto
-from tidemill_stats.profiling import profile_columns
 
 from tidemill_trainer.domain import manifest as files
 from tidemill_trainer.domain.canonical import canonical_json, digest
@@ -24,6 +22,7 @@ from tidemill_trainer.training.data import Rows, read_rows
 from tidemill_trainer.training.golden_rows import decided_rows, golden_rows, parity_rows
 from tidemill_trainer.training.libraries import library_versions
 from tidemill_trainer.training.onnx_model import OnnxModel, tensors
+from tidemill_trainer.training.reference import make_reference
 from tidemill_trainer.training.spec import RunSpec
 
 FEWEST_COMPARABLE_ROWS = 200
@@ -60,10 +59,8 @@ def execute(spec: RunSpec) -> ModelTrained:
     if best is None:
         raise InvalidInput("no candidate can serve: " + "; ".join(f"{one.name}: {one.error}" for one in candidates))
     event.winner.CopyFrom(next(one for one in event.candidates if one.name == best))
-    train = rows.part(parts.train)
-    profile = profile_columns({column.name: column.to_numpy() for column in train.features}, times=_span(train))
-    event.training_profile.CopyFrom(to_proto(profile))
     model = next(one.model for one in candidates if one.name == best)
+    event.reference.CopyFrom(make_reference(pipeline, rows, parts, OnnxModel(model)))
     event.artifact_digest = _write_artifact(
         spec.directory / names.ARTIFACTS, pipeline, rows.part(parts.test), model, event
     )
@@ -183,7 +180,7 @@ def _write_artifact(directory: Path, pipeline: PipelineFile, test: Rows, model: 
     blobs = {
         files.MODEL: model,
         files.GOLDEN: golden_json(tensor_names, tensors(golden), OnnxModel(model).run(golden)),
-        files.PROFILE: event.training_profile.SerializeToString(deterministic=True),
+        files.REFERENCE: event.reference.SerializeToString(deterministic=True),
     }
     best = event.winner
     manifest = files.manifest(
