@@ -1,18 +1,21 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 
 import numpy as np
 import pytest
 from tidemill.v1.model_pb2 import ModelApproved
-from tidemill.v1.monitoring_pb2 import MetricSums, WindowPartial
-from tidemill.v1.prediction_pb2 import ARM_ROLE_PRIMARY, ArmRole, GroundTruth, PredictionBatch
+from tidemill.v1.monitoring_pb2 import PanePartial
+from tidemill.v1.prediction_pb2 import ARM_ROLE_PRIMARY, ArmRole, GroundTruth, GroundTruthBatch, PredictionBatch
 from tidemill_contracts.pipeline import Pipeline
+from tidemill_monitor.domain.lenses import Lenses
 from tidemill_monitor.domain.partition import Partition
 from tidemill_monitor.domain.watched import Catalogue, Watch
 from tidemill_monitor.messages import Message
 from tidemill_runtime.errors import Unavailable
-from tidemill_stats import MeanEstimate, profile_columns, to_proto
+from tidemill_stats.learning import Rows, Windows, learn
+from tidemill_stats.reference import Reference, reference_to_proto
 
 HOUR = 3600 * 1_000_000
 DAY = 24 * HOUR
@@ -22,26 +25,22 @@ PROMISE = {"log_loss": 0.5, "accuracy": 0.7}
 
 
 def pipeline(**monitors: object) -> Pipeline:
+    """Panes of a day, an hour of lateness, labels after two days."""
     settings: dict[str, object] = {
         "window": "1d",
+        "pane": "1d",
         "lateness": "1h",
-        "horizon": 3,
-        "input_drift": {"min_effect": 0.1, "persistence": 2},
-        "performance": {"metric": "log_loss", "min_effect": 0.05, "persistence": 2},
-        "cooldown": "10d",
+        "label_expiry": "4d",
+        "slices": ["c"],
     }
+    fields = {"at": {"type": "timestamp"}, "x": {"type": "float"}, "c": {"type": "category"}}
     return Pipeline.model_validate(
         {
             "apiVersion": "tidemill/v1",
             "name": "tides",
             "model": "tide",
             "task": "classification",
-            "sources": {
-                "gauge": {
-                    "event_time": "at",
-                    "fields": {"at": {"type": "timestamp"}, "x": {"type": "float"}, "c": {"type": "category"}},
-                }
-            },
+            "sources": {"gauge": {"event_time": "at", "fields": fields}},
             "primary": "gauge",
             "label": {"name": "high", "delay": "2d", "classes": 2},
             "features": ["x", "c"],
@@ -63,13 +62,21 @@ def inputs(rows: int, shift: float = 0.0, seed: int = 0) -> dict[str, np.ndarray
     }
 
 
-REFERENCE = profile_columns(inputs(20_000, seed=99))
+@cache
+def reference() -> Reference:
+    count = 4000
+    rng = np.random.default_rng(99)
+    chances = rng.uniform(0.1, 0.9, count)
+    outputs = np.stack([(chances > 0.5).astype(float), 1 - chances, chances], axis=1)
+    labels = (rng.uniform(size=count) < chances).astype(float)
+    rows = Rows(inputs(count, seed=99), START - (count - np.arange(count)) * HOUR // 4, outputs, labels, 2)
+    return learn(rows, rows, Windows(DAY, DAY, 500, slices=("c",)), seed=1)
 
 
 def approval(version: int = 1) -> ModelApproved:
-    return ModelApproved(
-        model="tide", version=version, pipeline="tides", training_profile=to_proto(REFERENCE), test_metrics=PROMISE
-    )
+    message = ModelApproved(model="tide", version=version, pipeline="tides", test_metrics=PROMISE)
+    message.reference.CopyFrom(reference_to_proto(reference()))
+    return message
 
 
 def catalogue_of(*versions: int, **monitors: object) -> Catalogue:
@@ -116,43 +123,16 @@ def truth(prediction_id: str, label: float = 1.0, observed: int = START) -> Grou
     return message
 
 
-def partials(partition: Partition, truths_read: bool = True) -> dict[tuple[int, int], WindowPartial]:
-    """Newest partial by version and number of the day since START."""
-    return {(one.version, (one.start - START) // DAY): one for one in partition.take_partials(truths_read)}
+def truths(*rows: tuple[str, float, int]) -> GroundTruthBatch:
+    """A batch of (prediction id, label, observed at)."""
+    ids, labels, observed = zip(*rows, strict=True)
+    return GroundTruthBatch(pipeline="tides", prediction_ids=ids, labels=labels, observed_at=observed)
 
 
-def window_partial(
-    day: int,
-    *,
-    version: int = 1,
-    partition: int = 0,
-    shift: float = 0.0,
-    rows: int = 400,
-    loss: float | None = None,
-    offset: int = 1,
-    watermark_day: float | None = None,
-) -> WindowPartial:
-    """A day's partial whose x is shifted, with `rows` losses around `loss`; its watermark is the day's end."""
-    end = START + (day + 1) * DAY
-    profile = profile_columns(inputs(rows, shift, seed=day + 1000 * partition), reference=REFERENCE)
-    message = WindowPartial(
-        model="tide",
-        version=version,
-        partition=partition,
-        start=end - DAY,
-        length=DAY,
-        watermark=end if watermark_day is None else START + int(watermark_day * DAY),
-        inputs=to_proto(profile),
-        predictions=rows,
-        offset=offset,
-    )
-    if loss is not None:
-        estimate = MeanEstimate.of(np.random.default_rng(day).normal(loss, 0.2, rows))
-        message.labelled = rows
-        message.metrics["log_loss"].CopyFrom(
-            MetricSums(count=rows, sum=estimate.sum, sum_of_squares=estimate.sum_of_squares)
-        )
-    return message
+def partials(partition: Partition) -> dict[tuple[int, int], PanePartial]:
+    """What the panes told say, by version and number of the day since START."""
+    partition.process()
+    return {(one.version, (one.start - START) // DAY): one for one in partition.take_partials()}
 
 
 @dataclass
@@ -176,9 +156,12 @@ class MemoryLog:
         return {partition: list(self.stored.get(partition, {}).items()) for partition in partitions}
 
 
-def message(topic: str, value: bytes, offset: int = 0, partition: int = 0, **headers: str) -> Message:
-    pairs = tuple((name.replace("_", "-"), text.encode()) for name, text in headers.items())
-    return Message(topic, partition, offset, b"key", value, pairs)
+def message(
+    topic: str, value: bytes, offset: int = 0, partition: int = 0, received: int = NOW, **headers: str
+) -> Message:
+    names = {"content_type": "content-type"}
+    pairs = tuple((names.get(name, name), text.encode()) for name, text in headers.items())
+    return Message(topic, partition, offset, b"key", value, pairs, received)
 
 
 class Make:
@@ -189,11 +172,20 @@ class Make:
     approval = staticmethod(approval)
     batch = staticmethod(batch)
     truth = staticmethod(truth)
+    truths = staticmethod(truths)
     partials = staticmethod(partials)
-    window_partial = staticmethod(window_partial)
     message = staticmethod(message)
+    reference = staticmethod(reference)
     log = MemoryLog
-    reference = REFERENCE
+
+    @cached_property
+    def shared(self) -> Catalogue:
+        """A catalogue for tests that approve nothing."""
+        return catalogue_of()
+
+    @cached_property
+    def shared_lenses(self) -> Lenses:
+        return Lenses(self.shared)
 
     def watch(self, **monitors: object) -> Watch:
         return Watch.of(pipeline(**monitors))

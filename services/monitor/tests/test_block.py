@@ -1,65 +1,68 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from tidemill_monitor.domain.block import CAPACITY, Block, Rows, WindowKey
-from tidemill_stats import InvalidInput, profile_columns
-
-WINDOW = WindowKey("tide", 1, 0, 1000)
+from tidemill_monitor.domain.block import ALL, CAPACITY, Block
+from tidemill_monitor.domain.rows import Kept
+from tidemill_monitor.domain.tally import Tally
+from tidemill_stats.errors import InvalidInput
 
 
-def rows(count: int, width: int = 3) -> Rows:
-    return Rows(
-        np.arange(count, dtype=np.uint64), np.arange(count, dtype=np.int64), np.full((count, width), 0.5, np.float32)
+def kept(*keys: int) -> Kept:
+    count = len(keys)
+    return Kept(
+        keys=np.array(keys, dtype=np.uint64),
+        outputs=np.tile(np.array([1, 0.25, 0.75], dtype=np.float32), (count, 1)),
+        answered=np.ones(count, dtype=np.bool_),
+        slices=np.full((count, 1), 2, dtype=np.uint8),
     )
 
 
-def test_the_later_truth_counts_whatever_came_first() -> None:
-    block = Block(WINDOW, 0, 3)
-    block.append(rows(1), None, 5)
-    assert block.set_truth(0, 1.0, 8)
-    assert not block.set_truth(0, 0.0, 7)
-    assert not block.set_truth(0, 0.0, 8)
-    assert block.truth_of(0) == (1.0, 8)
-    assert block.set_truth(0, 0.0, 9)
-    assert block.labels.tolist() == [0.0]
+def block_of(*keys: int) -> Block:
+    block = Block(3, 3, 1)
+    block.append(kept(*keys), 17)
+    block.count(ALL, Tally(np.array([0, 5, 0]), np.array([7]), np.array([-1.0]), np.array([np.inf])))
+    block.violations["x: absent"] = 2
+    return block
 
 
-def test_rows_without_any_output_are_errors() -> None:
-    block = Block(WINDOW, 0, 3)
-    some = rows(3)
-    some.outputs[1] = np.nan
-    block.append(some, None, 0)
-    assert (block.rows, block.errors) == (3, 1)
+def label(block: Block, row: int) -> None:
+    block.label(np.array([row]), np.array([1.0]), np.array([9]), np.array([99]), np.array([2]))
 
 
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.dictionaries(st.integers(0, 200), st.floats(0, 1)))
-def test_a_decoded_block_is_the_block(sizes: list[int], truths: dict[int, float]) -> None:
-    block = Block(WINDOW, 7, 3)
-    for offset, size in enumerate(sizes):
-        block.append(rows(size), profile_columns({"x": np.ones(size)}, reference=REFERENCE), offset)
-    for row, label in truths.items():
-        if row < block.rows:
-            block.set_truth(row, label, row)
-    again = Block.decode(block.encode())
-    assert again.encode() == block.encode()
-    assert (again.window, again.number, again.rows) == (WINDOW, 7, sum(sizes))
-    assert again.inputs == block.inputs
-    np.testing.assert_array_equal(again.labels, block.labels)
+def test_a_block_is_read_back_as_it_was_written() -> None:
+    block = block_of(1, 2, 3)
+    label(block, 1)
+    again = Block.decode_rows(block.encode_rows("here"), "here")
+    again.decode_labels(block.encode_labels())
+    assert (again.number, again.rows, again.offset, again.violations) == (3, 3, 17, {"x: absent": 2})
+    assert again.labelled.tolist() == [False, True, False]
+    for name in ("keys", "outputs", "answered", "slices", "truth_offsets", "observed", "changes"):
+        assert getattr(again, name)[:3].tolist() == getattr(block, name)[:3].tolist()
+    assert again.tallies[ALL].counts.tolist() == [0, 5, 0]
+    assert (again.tallies[ALL].sums.tolist(), again.tallies[ALL].highs.tolist()) == ([7], [np.inf])
 
 
-REFERENCE = profile_columns({"x": np.arange(100.0)})
+def test_a_block_has_room_for_its_capacity() -> None:
+    block = block_of(*range(1, CAPACITY))
+    assert block.room == 1
+    assert block.append(kept(CAPACITY), 18) == CAPACITY - 1
+    assert block.room == 0
 
 
-def test_a_decoded_block_takes_more_rows() -> None:
-    block = Block(WINDOW, 0, 3)
-    block.append(rows(10), None, 0)
-    again = Block.decode(block.encode())
-    assert again.append(rows(CAPACITY - 10), None, 1) == 10
-    assert again.room == 0
-
-
-@pytest.mark.parametrize("data", [b"", b"TMB1", b"XXXX" + bytes(40), Block(WINDOW, 0, 1).encode()[:-5]])
-def test_what_is_no_block_is_refused(data: bytes) -> None:
+@pytest.mark.parametrize("cut", [0, 3, 20, -1])
+def test_what_is_no_block_is_refused(cut: int) -> None:
     with pytest.raises(InvalidInput):
-        Block.decode(data)
+        Block.decode_rows(block_of(1, 2).encode_rows("here")[:cut], "here")
+
+
+def test_a_block_of_another_layout_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="layout"):
+        Block.decode_rows(block_of(1, 2).encode_rows("there"), "here")
+
+
+def test_labels_of_another_block_are_refused() -> None:
+    block = block_of(1, 2, 3)
+    label(block, 2)
+    with pytest.raises(InvalidInput):
+        block_of(1, 2).decode_labels(block.encode_labels())
+    with pytest.raises(InvalidInput):
+        block.decode_labels(block.encode_labels()[:-1])

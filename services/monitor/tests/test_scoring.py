@@ -2,35 +2,34 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tidemill_monitor.domain.scoring import is_label, promised, score, total
+from tidemill_monitor.domain.fixed import fixed_point, metric_sums, unit
+from tidemill_monitor.domain.scoring import expected_losses, is_label, losses, score_bins
 from tidemill_monitor.domain.watched import Watch
 
-OUTPUTS = np.array([[1, 0.25, 0.75], [0, 0.9, 0.1], [1, 0.4, 0.6], [np.nan, np.nan, np.nan]])
+OUTPUTS = np.array([[1, 0.25, 0.75], [0, 0.9, 0.1], [1, 0.4, 0.6]])
 
 
-def test_only_rows_with_an_answer_and_a_truth_are_scored(make: Any) -> None:
-    known = score(make.watch(), OUTPUTS, np.array([1.0, 1.0, np.nan, 1.0]))
-    assert known.metrics["log_loss"].count == 2
-    assert known.metrics["log_loss"].mean == pytest.approx(-(np.log(0.75) + np.log(0.1)) / 2)
-    assert known.metrics["error_rate"].mean == 0.5
-
-
-def test_scores_of_parts_add_up_to_the_score_of_the_whole(make: Any) -> None:
-    labels = np.array([1.0, 0.0, 0.0, np.nan])
-    whole = score(make.watch(), OUTPUTS, labels)
-    parts = total(score(make.watch(), OUTPUTS[index : index + 1], labels[index : index + 1]) for index in range(4))
-    assert parts.means == pytest.approx(whole.means)
-    assert whole.means["auc"] == 1.0
-
-
-def test_auc_is_left_out_until_both_labels_have_come(make: Any) -> None:
-    assert "auc" not in score(make.watch(), OUTPUTS, np.ones(4)).means
-
-
-def test_quantities_are_scored_by_their_errors(make: Any) -> None:
+def test_losses_of_classes_and_of_quantities(make: Any) -> None:
+    log_loss, error_rate = losses(make.watch(), OUTPUTS, np.array([1.0, 1.0, 1.0]))
+    assert log_loss == pytest.approx(-np.log([0.75, 0.1, 0.6]))
+    assert error_rate.tolist() == [0, 1, 0]
     watch = Watch(**{**make.watch().__dict__, "task": "regression", "classes": None})
-    known = score(watch, np.array([[1.0], [4.0]]), np.array([2.0, 2.0]))
-    assert known.means == {"squared_error": 2.5, "absolute_error": 1.5}
+    squared, absolute = losses(watch, np.array([[1.0], [4.0]]), np.array([2.0, 2.0]))
+    assert (squared.tolist(), absolute.tolist()) == ([1, 4], [1, 2])
+
+
+def test_expected_losses_are_met_on_average_by_labels_drawn_from_the_answers(make: Any) -> None:
+    rng = np.random.default_rng(4)
+    chances = rng.uniform(0.05, 0.95, 20_000)
+    outputs = np.stack([(chances > 0.5).astype(float), 1 - chances, chances], axis=1)
+    labels = (rng.uniform(size=chances.size) < chances).astype(float)
+    for realised, expected in zip(losses(make.watch(), outputs, labels), expected_losses(outputs), strict=True):
+        error = np.std(realised - expected) / np.sqrt(realised.size)
+        assert abs(realised.mean() - expected.mean()) < 5 * error
+
+
+def test_scores_fall_into_bins_of_equal_width() -> None:
+    assert score_bins(np.array([[0, 1, 0.0], [0, 0.5, 0.5], [1, 0, 1.0]])).tolist() == [0, 100, 199]
 
 
 @pytest.mark.parametrize(("label", "possible"), [(0.0, True), (1.0, True), (2.0, False), (0.5, False), (np.nan, False)])
@@ -38,18 +37,15 @@ def test_a_label_is_one_of_the_classes(make: Any, label: float, possible: bool) 
     assert is_label(make.watch(), label) is possible
 
 
-@pytest.mark.parametrize(
-    ("metric", "tested", "expected"),
-    [
-        ("log_loss", {"log_loss": 0.4}, 0.4),
-        ("error_rate", {"accuracy": 0.75}, 0.25),
-        ("squared_error", {"rmse": 3.0}, 9.0),
-        ("squared_error", {"mse": 3.0}, 3.0),
-        ("absolute_error", {"mae": 2.0}, 2.0),
-        ("log_loss", {"auc": 0.7}, None),
-    ],
-)
-def test_the_promise_is_read_from_the_test_metrics(
-    metric: str, tested: dict[str, float], expected: float | None
-) -> None:
-    assert promised(metric, tested) == expected
+def test_fixed_point_sums_do_not_depend_on_order_or_cuts() -> None:
+    values = np.random.default_rng(1).lognormal(size=1000)
+    sums, squares = (part.sum() for part in fixed_point(values))
+    for part in (values[::-1], np.sort(values)):
+        assert tuple(one.sum() for one in fixed_point(part)) == (sums, squares)
+    told = metric_sums(1000, int(sums), int(squares))
+    assert (told.sum, told.sum_of_squares) == pytest.approx((values.sum(), np.square(values).sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize(("typical", "one"), [(1.0, 1.0), (0.3, 0.25), (1e6, 2.0**19), (0.0, 1.0), (float("nan"), 1.0)])
+def test_a_unit_is_of_the_size_of_the_values(typical: float, one: float) -> None:
+    assert unit(typical) == one

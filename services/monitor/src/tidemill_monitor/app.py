@@ -1,30 +1,35 @@
 """Composition of the monitor."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from tidemill.v1.data_pb2 import DataArrived
 from tidemill.v1.model_pb2 import ModelApproved
+from tidemill.v1.monitoring_pb2 import DriftResponse
 from tidemill_contracts import topics
-from tidemill_runtime.bus import Producer, TableReader
-from tidemill_runtime.errors import InvalidInput
+from tidemill_runtime.bus import DeadLetters, Producer, TableReader
 from tidemill_runtime.events import Event
 from tidemill_runtime.http import HttpServer
 from tidemill_runtime.lifecycle import Component, run
 from tidemill_runtime.pipelines import read_pipelines
 from tidemill_runtime.settings import load_settings
-from tidemill_stats import StatsError
 
 from tidemill_monitor.adapters.broker_watch import BrokerWatch
 from tidemill_monitor.adapters.changelog import Changelog
-from tidemill_monitor.adapters.streams import StageFeed, Streams, changelog_topic
+from tidemill_monitor.adapters.streams import APP_ID, StageFeed, Streams, TopicEnds, changelog_topic
+from tidemill_monitor.arrivals import Arrivals
 from tidemill_monitor.domain.watched import Catalogue
 from tidemill_monitor.evaluation import EvaluationStage
-from tidemill_monitor.http import make_app
+from tidemill_monitor.http import Models, make_app
 from tidemill_monitor.join import JoinStage
+from tidemill_monitor.notify.components import notifier_components
+from tidemill_monitor.responses import ResponseLog, Responses
+from tidemill_monitor.responses_api import create_router
 from tidemill_monitor.settings import MonitorSettings
 
 JOIN = "join"
 EVALUATION = "evaluation"
+CATCH_UP_SECONDS = 300
 
 
 def main() -> None:
@@ -38,49 +43,58 @@ def components(settings: MonitorSettings) -> list[Component]:
     catalogue = Catalogue(read_pipelines(settings).values())
 
     async def on_approved(event: Event[ModelApproved]) -> None:
-        try:
-            catalogue.approve(event.data)
-        except StatsError as error:
-            raise InvalidInput(str(error)) from error
+        catalogue.approve(event.data)
 
     producer = Producer(settings, "monitor")
-    approvals = TableReader(settings, topics.MODEL_APPROVED, ModelApproved, on_approved)
-    join = JoinStage(
-        catalogue, Changelog(producer, changelog_topic(JOIN), JOIN), producer, settings.approval_wait_seconds
-    )
-    evaluation = EvaluationStage(catalogue, Changelog(producer, changelog_topic(EVALUATION), EVALUATION), producer)
+    responses, arrivals = Responses(), Arrivals()
+    readers = [
+        TableReader(settings, topics.MODEL_APPROVED, ModelApproved, on_approved),
+        TableReader(settings, topics.DRIFT_RESPONSES, DriftResponse, responses.on_response),
+        TableReader(settings, topics.DATA_ARRIVED, DataArrived, arrivals.on_arrived),
+    ]
+    refuse = DeadLetters(producer, APP_ID).send
+    join_log = Changelog(producer, changelog_topic(JOIN), JOIN)
+    join = JoinStage(catalogue, join_log, producer, refuse, settings.approval_wait_seconds)
+    evaluation_log = Changelog(producer, changelog_topic(EVALUATION), EVALUATION)
+    evaluation = EvaluationStage(catalogue, evaluation_log, producer, responses=responses, arrivals=arrivals)
     feeds = [
-        StageFeed(JOIN, join, {topics.PREDICTIONS: join.on_predictions, topics.GROUND_TRUTH: join.on_truth}),
+        StageFeed(JOIN, join, {topics.PREDICTIONS: join.on_predictions, topics.GROUND_TRUTH: join.on_truth}, bulk=True),
         StageFeed(EVALUATION, evaluation, {topics.MONITOR_WINDOWS: evaluation.on_partial}),
     ]
     streams = Streams(settings, producer, feeds, settings.flush_seconds)
-    join.truths_end = lambda partition, last: streams.is_at_end(topics.GROUND_TRUTH, partition, last)
+    join.truths = TopicEnds(streams, topics.GROUND_TRUTH)
 
     async def readiness() -> Mapping[str, bool]:
-        return {"approvals": approvals.caught_up.is_set(), "partitions": streams.ready}
+        return {"tables": all(one.caught_up.is_set() for one in readers), "partitions": streams.ready}
 
-    http = HttpServer(make_app(evaluation, catalogue, readiness), settings.http_host, settings.http_port)
+    models = Models(evaluation, catalogue)
+    answers = create_router(
+        settings.operator_token, responses, ResponseLog(responses, producer), models.alarm, models.check
+    )
+    http = HttpServer(make_app(models, catalogue, readiness, [answers]), settings.http_host, settings.http_port)
     return [
         producer,
         BrokerWatch(settings.kafka_bootstrap, settings.broker_patience_seconds),
         http,
-        approvals,
-        _Prepared(approvals, producer, evaluation),
+        *readers,
+        _Prepared(readers, producer, evaluation),
+        *notifier_components(settings, producer),
         streams,
     ]
 
 
 class _Prepared:
-    """What must be known before the first message: every approved version, and how many partitions there are."""
+    """What must be known before the first message: what the tables hold, and how many partitions there are."""
 
-    def __init__(self, approvals: TableReader, producer: Producer, evaluation: EvaluationStage) -> None:
-        self._approvals = approvals
+    def __init__(self, readers: Sequence[TableReader], producer: Producer, evaluation: EvaluationStage) -> None:
+        self._readers = readers
         self._producer = producer
         self._evaluation = evaluation
 
     async def start(self) -> None:
-        async with asyncio.timeout(30):
-            await self._approvals.caught_up.wait()
+        async with asyncio.timeout(CATCH_UP_SECONDS):
+            for reader in self._readers:
+                await reader.caught_up.wait()
         self._evaluation.prediction_partitions = await self._producer.partitions(topics.PREDICTIONS)
 
     async def stop(self) -> None:

@@ -1,48 +1,73 @@
-"""Second stage: merges the partitions' windows of a model and raises alarms."""
+"""Second stage: merges the partitions' panes of a model, judges its windows and raises alarms."""
 
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
 
+from google.protobuf.message import DecodeError
 from opentelemetry.trace import SpanKind
-from prometheus_client import Gauge
-from tidemill.v1.monitoring_pb2 import DriftAction, DriftDetected, DriftKind, WindowPartial
+from tidemill.v1.monitoring_pb2 import DriftDetected, DriftResponse, PanePartial
 from tidemill_contracts import topics
 from tidemill_runtime import failpoints, logs, tracing
 from tidemill_runtime.errors import InvalidInput
-from tidemill_runtime.events import derived_id, new_event
+from tidemill_runtime.events import new_event
+from tidemill_stats.errors import StatsError
 
-from tidemill_monitor import metrics
-from tidemill_monitor.domain.judgement import Judged, ModelState, judge
-from tidemill_monitor.domain.watched import Catalogue
-from tidemill_monitor.domain.windows import ModelWindows
+from tidemill_monitor import metrics, showing
+from tidemill_monitor.arrivals import Arrivals
+from tidemill_monitor.domain.judgement import Judge, Judged
+from tidemill_monitor.domain.pane_store import Arm, PaneStore, PartialKey
+from tidemill_monitor.domain.state import ModelState
+from tidemill_monitor.domain.watched import Catalogue, Watch
+from tidemill_monitor.identity import rollout_id
 from tidemill_monitor.messages import Message, Publisher, StateLog
+from tidemill_monitor.records import Changes, Raised, Records
+from tidemill_monitor.summaries import window_records
 
-KEPT_ALARMS = 50
 log = logs.get_logger(__name__)
+
+
+class Mutes(Protocol):
+    """What people answered to alarms."""
+
+    def mutes(self, alarm: DriftDetected, at: datetime) -> DriftResponse | None: ...
 
 
 @dataclass
 class Model:
-    """A model this process evaluates: its windows, what was judged, its last alarms (the newest last)."""
+    """A model this process evaluates: its panes, what was judged, what people may see of it."""
 
-    windows: ModelWindows
+    watch: Watch
     partition: int
+    panes: PaneStore
+    judge: Judge
+    records: Records
     state: ModelState = field(default_factory=ModelState)
-    alarms: list[DriftDetected] = field(default_factory=list)
-    inbox: list[WindowPartial] = field(default_factory=list)
+    inbox: list[PanePartial] = field(default_factory=list)
+    heard: datetime | None = None
 
 
 class EvaluationStage:
     """Models of the partitions of `monitor-windows` this process has; messages are done with after the next `flush`."""
 
     def __init__(
-        self, catalogue: Catalogue, log_: StateLog, publisher: Publisher, prediction_partitions: int = 1
+        self,
+        catalogue: Catalogue,
+        log_: StateLog,
+        publisher: Publisher,
+        prediction_partitions: int = 1,
+        *,
+        responses: Mutes | None = None,
+        arrivals: Arrivals | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._log = log_
         self._publisher = publisher
+        self._responses = responses
+        self._arrivals = arrivals or Arrivals()
         self.prediction_partitions = prediction_partitions
         self._models: dict[str, Model] = {}
         self._owned: set[int] = set()
@@ -58,13 +83,14 @@ class EvaluationStage:
         self._owned = set(stored)
         for partition, items in stored.items():
             for key, value in items:
-                self._restore(partition, key, value)
-        for model in self._models.values():
-            model.alarms.sort(key=lambda alarm: alarm.until.ToMicroseconds())
+                try:
+                    self._restore(partition, key, value)
+                except (StatsError, ValueError, DecodeError, LookupError) as error:
+                    log.warning("stored state is not used", partition=partition, key=key, error=str(error))
 
     async def on_partial(self, message: Message) -> None:
-        """Take how a window stands in one partition. Raises InvalidInput if it is of no model known here."""
-        partial = message.event(WindowPartial).data
+        """Take how a pane stands in one partition. Raises InvalidInput if it is of no model known here."""
+        partial = message.event(PanePartial).data
         if message.partition not in self._owned:
             return
         model = self._model(partial.model, message.partition)
@@ -74,97 +100,97 @@ class EvaluationStage:
 
     async def flush(self) -> None:
         """Judge what is due, raise the alarms, then store. Raises Unavailable when either is not sure."""
-        for name, model in list(self._models.items()):
+        for model in list(self._models.values()):
             inbox, model.inbox = model.inbox, []
             if inbox:
-                await self._evaluate(name, model, inbox)
+                await self._evaluate(model, inbox)
 
-    async def _evaluate(self, name: str, model: Model, inbox: Sequence[WindowPartial]) -> None:
-        newer = {_partial_key(partial): partial for partial in inbox if model.windows.put(partial)}
-        state, judged = await asyncio.to_thread(judge, model.windows, model.state, self._catalogue)
-        alarms = [one.alarm for one in judged if one.alarm is not None]
-        for alarm in alarms:
-            await self._raise(alarm)
-        if alarms:
-            failpoints.hit("monitor.after-drift")
-        changes: dict[str, bytes | None] = {key: partial.SerializeToString() for key, partial in newer.items()}
-        changes.update(self._forget(name, model))
-        changes.update(_remember(model, alarms))
+    async def _evaluate(self, model: Model, inbox: Sequence[PanePartial]) -> None:
+        watermark = model.panes.watermark
+        newer = {_partial_key(model.watch.model, one): one for one in inbox if model.panes.put(one)}
+        if model.panes.watermark != watermark:
+            model.heard = datetime.now(UTC)
+        state, judged = await self._judge(model)
+        raised = [Raised(*alarm) for one in judged for alarm in one.alarms]
+        await self._tell(raised, judged)
+        changes: Changes = {key: partial.SerializeToString() for key, partial in newer.items()}
+        changes |= model.records.add_alarms(raised)
+        changes |= model.records.add_windows(window_records(model.judge, self._catalogue, judged))
         await self._log.write(model.partition, list(changes.items()))
         if state != model.state:
             model.state = state
-            await self._log.write(model.partition, [(f"model/{name}", json.dumps(state.to_dict()).encode())])
-        _show(name, model, judged)
+            stored = json.dumps(state.to_dict()).encode()
+            await self._log.write(model.partition, [(f"model/{model.watch.model}", stored)])
+        await self._forget(model)
+        showing.show(model.watch, model.panes, model.heard, judged, raised)
 
-    def _forget(self, name: str, model: Model) -> dict[str, bytes | None]:
-        return {
-            f"partial/{name}/{window.version}/{window.start}/{window.length}/{partition}": None
-            for window, partition in model.windows.forget()
-        }
+    async def _judge(self, model: Model) -> tuple[ModelState, list[Judged]]:
+        """What is due; nothing where a fault that nobody foresaw stops this model, for it must not stop the others."""
+        try:
+            return await asyncio.to_thread(model.judge.judge, model.state)
+        except Exception:
+            log.exception("a model is not judged", model=model.watch.model)
+            metrics.UNJUDGED.labels(model.watch.model).inc()
+            return model.state, []
 
-    async def _raise(self, alarm: DriftDetected) -> None:
-        identity = derived_id("drift", alarm.model, alarm.version, alarm.kind, alarm.until.ToMicroseconds())
+    async def _tell(self, raised: Sequence[Raised], judged: Sequence[Judged]) -> None:
+        for one in raised:
+            if not one.muted_by:
+                await self._raise(one)
+        if raised:
+            failpoints.hit("monitor.after-drift")
+        for evidence in (evidence for one in judged for evidence in one.rollout):
+            event = new_event("monitor", evidence.model, evidence, id=rollout_id(evidence))
+            await self._publisher.send(topics.ROLLOUT_EVIDENCE, event)
+
+    async def _raise(self, raised: Raised) -> None:
+        alarm = raised.alarm
         with tracing.span("drift detected", kind=SpanKind.PRODUCER):
-            await self._publisher.send(topics.DRIFT_DETECTED, new_event("monitor", alarm.model, alarm, id=identity))
-        metrics.ALARMS.labels(alarm.model, _name(DriftKind.Name(alarm.kind)), _action(alarm)).inc()
+            await self._publisher.send(topics.DRIFT_DETECTED, new_event("monitor", alarm.model, alarm, id=raised.id))
         log.warning("drift detected", model=alarm.model, version=alarm.version, reason=alarm.reason)
+
+    def _muted_by(self, alarm: DriftDetected) -> str:
+        """Id of the response that mutes the alarm, empty if people gave none."""
+        response = self._responses.mutes(alarm, datetime.now(UTC)) if self._responses is not None else None
+        return response.id if response is not None else ""
+
+    async def _forget(self, model: Model) -> None:
+        before = model.judge.keep_from(model.state)
+        if before is None:
+            return
+        model.judge.forget(before)
+        old = model.panes.forget(before)
+        if old:
+            await self._log.write(model.partition, [(_place_key(model.watch.model, key), None) for key in old])
 
     def _model(self, name: str, partition: int) -> Model | None:
         watch = self._catalogue.watch(name)
         if watch is None:
             return None
         if name not in self._models:
-            self._models[name] = Model(ModelWindows(watch, self.prediction_partitions), partition)
+            panes = PaneStore(watch, self.prediction_partitions)
+            judge = Judge(watch, panes, self._catalogue, lambda: self._arrivals.of(watch.pipeline), self._muted_by)
+            self._models[name] = Model(watch, partition, panes, judge, Records(name))
         return self._models[name]
 
     def _restore(self, partition: int, key: str, value: bytes) -> None:
-        kind, name, *_ = key.split("/")
+        kind, name, *rest = key.split("/")
         model = self._model(name, partition)
         if model is None:
             return
-        if kind == "partial":
-            model.windows.put(WindowPartial.FromString(value))
-        elif kind == "model":
-            model.state = ModelState.from_dict(json.loads(value))
-        elif kind == "alarm":
-            model.alarms.append(DriftDetected.FromString(value))
+        match kind:
+            case "partial":
+                model.panes.put(PanePartial.FromString(value))
+            case "model":
+                model.state = ModelState.from_dict(json.loads(value))
+            case "window" | "alarm":
+                model.records.restore(kind, rest[0], value)
 
 
-def _remember(model: Model, alarms: Sequence[DriftDetected]) -> dict[str, bytes | None]:
-    model.alarms.extend(alarms)
-    changes: dict[str, bytes | None] = {_alarm_key(alarm): alarm.SerializeToString() for alarm in alarms}
-    old, model.alarms = model.alarms[:-KEPT_ALARMS], model.alarms[-KEPT_ALARMS:]
-    return {**changes, **{_alarm_key(alarm): None for alarm in old}}
+def _partial_key(model: str, partial: PanePartial) -> str:
+    return _place_key(model, PartialKey.of(partial))
 
 
-def _alarm_key(alarm: DriftDetected) -> str:
-    return f"alarm/{alarm.model}/{alarm.version}/{alarm.kind}/{alarm.until.ToMicroseconds()}"
-
-
-def _partial_key(partial: WindowPartial) -> str:
-    return f"partial/{partial.model}/{partial.version}/{partial.start}/{partial.length}/{partial.partition}"
-
-
-def _show(name: str, model: Model, judged: Sequence[Judged]) -> None:
-    if model.windows.watermark is not None:
-        metrics.WATERMARK.labels(name).set(model.windows.watermark / 1e6)
-    for one in judged:
-        metrics.WINDOWS_CLOSED.labels(name, one.kind).inc()
-        gauge = metrics.DRIFT_EFFECT if one.kind == "input" else metrics.PERFORMANCE
-        _drop_other_versions(gauge, name, str(one.version))
-        for subject, value in one.values.items():
-            gauge.labels(name, str(one.version), subject).set(value)
-
-
-def _drop_other_versions(gauge: Gauge, model: str, version: str) -> None:
-    for sample in next(iter(gauge.collect())).samples:
-        if sample.labels["model"] == model and sample.labels["version"] != version:
-            gauge.remove(*(sample.labels[name] for name in gauge._labelnames))
-
-
-def _action(alarm: DriftDetected) -> str:
-    return DriftAction.Name(alarm.action).removeprefix("DRIFT_ACTION_").lower()
-
-
-def _name(kind: str) -> str:
-    return kind.removeprefix("DRIFT_KIND_").lower()
+def _place_key(model: str, key: PartialKey) -> str:
+    arm: Arm = key.arm
+    return f"partial/{model}/{arm.version}/{key.start}/{key.length}/{key.partition}/{int(arm.mirror)}"

@@ -1,122 +1,200 @@
-"""First stage: joins the truths of each partition to its predictions and tells how each window stands."""
+"""First stage: joins the truths of each partition to its predictions and tells how each pane stands."""
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, cast
 
-from tidemill.v1.monitoring_pb2 import WindowPartial
-from tidemill.v1.prediction_pb2 import GroundTruth, PredictionBatch
+from tidemill.v1.monitoring_pb2 import PanePartial
+from tidemill.v1.prediction_pb2 import GroundTruth, GroundTruthBatch, PredictionBatch
 from tidemill_contracts import topics
-from tidemill_runtime import failpoints
+from tidemill_runtime import failpoints, logs
 from tidemill_runtime.errors import InvalidInput
 from tidemill_runtime.events import derived_id, new_event
-from tidemill_stats import StatsError
+from tidemill_runtime.metrics import MESSAGES
 
 from tidemill_monitor import metrics
-from tidemill_monitor.domain.partition import Partition
+from tidemill_monitor.domain.lenses import Lenses
+from tidemill_monitor.domain.partition import EARLY_LIMIT, Changes, Partition
 from tidemill_monitor.domain.watched import Catalogue
-from tidemill_monitor.messages import Message, Publisher, StateLog
+from tidemill_monitor.messages import Message, Publisher, Refusals, StateLog
+from tidemill_monitor.taking import Item, Refused, take
 
 APPROVAL_POLL_SECONDS = 0.05
+GROUP = "tidemill-monitor"
+
+log = logs.get_logger(__name__)
+
+
+class TruthTopic(Protocol):
+    """Where the partitions of `ground-truth` stand."""
+
+    async def ends(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        """Offset after the last message there is now, of those partitions of which it is known."""
+
+    def committed(self, partition: int) -> int:
+        """Offset of the first message that no stage has stored."""
 
 
 class JoinStage:
-    """State of the partitions this process has; messages are done with after the next `flush`.
+    """State of the partitions this process has. Messages are put aside, and done with after the next `flush`.
 
-    `truths_end` says whether a partition of `ground-truth`, its last offset seen here given, was read to its end.
+    Event time goes on to where the predictions were when the truths now read were all there were: a truth that is there
+    before a prediction is never too late because the prediction was read first.
     """
 
     def __init__(
-        self, catalogue: Catalogue, log: StateLog, publisher: Publisher, approval_wait_seconds: float = 10.0
+        self,
+        catalogue: Catalogue,
+        log_: StateLog,
+        publisher: Publisher,
+        refuse: Refusals,
+        approval_wait_seconds: float = 10.0,
     ) -> None:
         self._catalogue = catalogue
-        self._log = log
+        self._log = log_
         self._publisher = publisher
+        self._refuse = refuse
         self._approval_wait_seconds = approval_wait_seconds
         self._unapproved: set[tuple[str, int]] = set()
         self._partitions: dict[int, Partition] = {}
         self._last_truths: dict[int, int] = {}
-        self.truths_end: Callable[[int, int | None], bool] = lambda partition, last: True
+        self._until: dict[int, dict[str, int]] = {}
+        self._waits: dict[int, tuple[int, dict[str, int]]] = {}
+        self._inbox: list[Message] = []
+        self.truths: TruthTopic | None = None
 
     def assign(self, stored: Mapping[int, Iterable[tuple[str, bytes]]]) -> None:
         """Own exactly these partitions, with what was stored of them."""
         self._partitions = {}
-        self._last_truths = {}
+        self._last_truths, self._until, self._waits = {}, {}, {}
+        self._inbox = []
+        lenses = Lenses(self._catalogue)
         for number, items in stored.items():
-            partition = Partition(number, self._catalogue)
-            partition.restore(items)
+            partition = Partition(number, self._catalogue, EARLY_LIMIT, lenses)
+            useless = partition.restore(items)
+            if useless:
+                log.warning("stored state is not used", partition=number, values=len(useless), first=useless[0])
             self._partitions[number] = partition
 
     async def on_predictions(self, message: Message) -> None:
-        """Take a batch of predictions. Raises InvalidInput when it cannot be used."""
-        batch = message.event(PredictionBatch).data
-        await self._wait_for_approval(batch)
-        taken = self._call(message, lambda owner: owner.add_predictions(batch, message.offset, _now()))
-        metrics.PREDICTIONS.labels(batch.model).inc(taken)
+        """Put a batch of predictions aside."""
+        self._inbox.append(message)
 
     async def on_truth(self, message: Message) -> None:
-        """Take a truth; one that belongs to no prediction (it is for training alone) is none of ours."""
-        event = message.event(GroundTruth)
-        truth = event.data
-        self._last_truths[message.partition] = message.offset
-        if not truth.prediction_id:
-            return
-        observed = (
-            truth.observed_at.ToMicroseconds() if truth.HasField("observed_at") else int(event.time.timestamp() * 1e6)
-        )
-        self._call(message, lambda owner: owner.add_truth(truth, message.offset, observed))
+        """Put a truth, or a batch of them, aside."""
+        self._inbox.append(message)
 
     async def flush(self) -> None:
-        """Store what changed, then tell the windows that changed. Raises Unavailable when that is not sure."""
-        partials: list[WindowPartial] = []
-        for number, owner in self._partitions.items():
-            truths_read = self.truths_end(number, self._last_truths.get(number))
-            owner.expire(truths_read)
-            partials.extend(owner.take_partials(truths_read))
-            self._count(owner)
-        changes = [(number, owner.take_changes()) for number, owner in self._partitions.items()]
+        """Take in what was put aside, store what changed, then tell the panes that changed, then refuse what could not
+        be used. Raises Unavailable when that is not sure."""
+        inbox, self._inbox = self._inbox, []
+        refused = await self._take(inbox) if inbox else []
+        await self._go_on()
+        partials, changes = await asyncio.to_thread(self._changes)
         await asyncio.gather(*(self._store(number, lists) for number, lists in changes))
         if partials:
             failpoints.hit("monitor.before-partial")
-        for partial in partials:
-            identity = derived_id(
-                "window", partial.model, partial.version, partial.partition, partial.start, partial.offset
-            )
-            event = new_event("monitor", partial.model, partial, id=identity)
-            await self._publisher.send(topics.MONITOR_WINDOWS, event)
+        await self._tell(partials)
+        for message, error in refused:
+            await self._refuse(message, error)
 
-    async def _store(self, partition: int, lists: Sequence[Sequence[tuple[str, bytes | None]]]) -> None:
+    async def _take(self, inbox: Sequence[Message]) -> list[Refused]:
+        items, refused = await asyncio.to_thread(decode_all, inbox)
+        await self._wait_for_approvals(
+            {(one.model, one.version) for _, one in items if isinstance(one, PredictionBatch)}
+        )
+        for message in inbox:
+            if message.topic == topics.GROUND_TRUTH:
+                self._last_truths[message.partition] = message.offset
+        refused += await asyncio.to_thread(take, self._partitions, items)
+        _count_messages(inbox, refused)
+        return refused
+
+    async def _go_on(self) -> None:
+        """Let event time go on in the partitions whose truths have been read as far as they were there."""
+        if self.truths is None:
+            return
+        ends = await self.truths.ends(list(self._partitions))
+        for number, owner in self._partitions.items():
+            last = self._last_truths.get(number)
+            following = self.truths.committed(number) if last is None else last + 1
+            if number in self._waits and following >= self._waits[number][0]:
+                self._until[number] = self._waits.pop(number)[1]
+            if number in ends and following >= ends[number]:
+                self._until[number] = owner.watermarks
+            elif number in ends and number not in self._waits:
+                self._waits[number] = ends[number], owner.watermarks
+
+    def _changes(self) -> tuple[list[PanePartial], list[tuple[int, list[Changes]]]]:
+        """What is to be told, and what is to be stored before."""
+        partials: list[PanePartial] = []
+        for number, owner in self._partitions.items():
+            until = self._until.get(number, {}) if self.truths is not None else None
+            owner.expire(until)
+            partials.extend(owner.take_partials(until))
+            _count(owner)
+        return partials, [(number, owner.take_changes()) for number, owner in self._partitions.items()]
+
+    async def _store(self, partition: int, lists: Sequence[Changes]) -> None:
         for changes in lists:
             await self._log.write(partition, changes)
 
-    def _call(self, message: Message, take: Callable[[Partition], int]) -> int:
-        owner = self._partitions.get(message.partition)
-        if owner is None:
-            return 0
-        try:
-            return take(owner)
-        except StatsError as error:
-            raise InvalidInput(str(error)) from error
+    async def _tell(self, partials: Sequence[PanePartial]) -> None:
+        """Tell the panes of each model in their order: together, but the last one, which brings the watermark."""
+        last = {(partial.model, partial.partition): place for place, partial in enumerate(partials)}
+        closing = set(last.values())
+        await asyncio.gather(*(self._send(one) for place, one in enumerate(partials) if place not in closing))
+        await asyncio.gather(*(self._send(partials[place]) for place in sorted(closing)))
 
-    async def _wait_for_approval(self, batch: PredictionBatch) -> None:
-        """Wait a while for a version that is routed before the news of its approval has been read here."""
-        key = (batch.model, batch.version)
-        if self._catalogue.watch(batch.model) is None:
-            raise InvalidInput(f"no pipeline file has the model {batch.model!r}")
-        deadline = time.monotonic() + (0 if key in self._unapproved else self._approval_wait_seconds)
-        while self._catalogue.version(*key) is None:
-            if time.monotonic() >= deadline:
-                self._unapproved.add(key)
-                raise InvalidInput(f"version {batch.version} of model {batch.model!r} was never approved")
+    async def _send(self, partial: PanePartial) -> None:
+        event = new_event("monitor", partial.model, partial, id=pane_event_id(partial))
+        await self._publisher.send(topics.MONITOR_WINDOWS, event)
+
+    async def _wait_for_approvals(self, versions: set[tuple[str, int]]) -> None:
+        """Wait a while for versions that are routed before the news of their approval has been read here."""
+        unknown = {key for key in versions if self._catalogue.watch(key[0]) and not self._catalogue.is_approved(*key)}
+        awaited = unknown - self._unapproved
+        deadline = time.monotonic() + self._approval_wait_seconds
+        while awaited and time.monotonic() < deadline:
             await asyncio.sleep(APPROVAL_POLL_SECONDS)
-        self._unapproved.discard(key)
-
-    def _count(self, owner: Partition) -> None:
-        for (model, outcome), count in owner.counts.items():
-            if count:
-                metrics.LABELS.labels(model, outcome).inc(count)
-        owner.counts.clear()
+            awaited = {key for key in awaited if not self._catalogue.is_approved(*key)}
+        self._unapproved = (self._unapproved | awaited) - {key for key in versions if self._catalogue.is_approved(*key)}
 
 
-def _now() -> int:
-    return time.time_ns() // 1000
+def pane_event_id(partial: PanePartial) -> str:
+    """Id of the event that tells how a pane stands: the same for the same state."""
+    place = (partial.model, partial.version, partial.partition, partial.start, str(partial.mirror))
+    return derived_id("pane", *place, partial.offset, partial.censored)
+
+
+def decode_all(inbox: Sequence[Message]) -> tuple[list[Item], list[Refused]]:
+    """Predictions and truths of messages, and the messages that are none, with the reason."""
+    items: list[Item] = []
+    refused: list[Refused] = []
+    for message in inbox:
+        try:
+            if message.topic == topics.PREDICTIONS:
+                items.append((message, message.data(PredictionBatch)))
+            else:
+                items.append(
+                    (message, cast(GroundTruth | GroundTruthBatch, message.data(GroundTruth, GroundTruthBatch)))
+                )
+        except InvalidInput as error:
+            refused.append((message, error))
+    return items, refused
+
+
+def _count_messages(inbox: Sequence[Message], refused: Sequence[Refused]) -> None:
+    for topic in (topics.PREDICTIONS, topics.GROUND_TRUTH):
+        count = sum(message.topic == topic for message in inbox) - sum(one.topic == topic for one, _ in refused)
+        MESSAGES.labels(topic, GROUP, "processed").inc(count)
+
+
+def _count(owner: Partition) -> None:
+    for (model, outcome), count in owner.counts.items():
+        if count and outcome == "taken":
+            metrics.PREDICTIONS.labels(model).inc(count)
+        elif count:
+            metrics.LABELS.labels(model, outcome).inc(count)
+    owner.counts.clear()

@@ -6,6 +6,8 @@ What is known of faust and taken care of here:
 - it waits for every message to be acknowledged before it gives up a partition, and those it drops never are
   (`stream_wait_empty`);
 - an agent takes one message at a time (`concurrency=1`), so offsets are acknowledged in order;
+- a message costs it some 70 microseconds, so a bulk stage does nothing with it before the flush;
+- about a rebalance it may drop messages that were fetched and give later ones (`continuity.py`);
 - it does not notice for long that the brokers are gone: `BrokerWatch` ends the process.
 """
 
@@ -13,27 +15,32 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.types import TP, EventT, StreamT
-from tidemill_contracts import topics
 from tidemill_runtime import logs
-from tidemill_runtime.bus import Producer, dead_letter, is_transient
-from tidemill_runtime.errors import InvalidInput, TidemillError, TooLarge, Unavailable
+from tidemill_runtime.bus import DeadLetters, Producer, is_transient
+from tidemill_runtime.errors import TidemillError, Unavailable
 from tidemill_runtime.lifecycle import Worker
 from tidemill_runtime.metrics import MESSAGES
 from tidemill_runtime.settings import ServiceSettings
 
 from tidemill_monitor import metrics
+from tidemill_monitor.adapters.continuity import Continuity
 from tidemill_monitor.messages import Message
 
 APP_ID = "tidemill-monitor"
 MAX_UNFLUSHED = 5000
+MAX_UNFLUSHED_BYTES = 32 << 20
+BUFFERED_EVENTS = 1024
 SESSION_SECONDS = 10.0
 STOP_SECONDS = 8.0
+ENDS_SECONDS = 5.0
 MAX_FETCH_BYTES = 8 << 20
 
 log = logs.get_logger(__name__)
@@ -49,11 +56,15 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class StageFeed:
-    """A stage with the handlers of its topics, by topic, and the table its state is in."""
+    """A stage with the handlers of its topics, by topic, and the table its state is in.
+
+    The handlers of a `bulk` stage only put messages aside; its flush looks at them, counts and refuses them.
+    """
 
     name: str
     stage: Stage
     handlers: Mapping[str, Callable[[Message], Awaitable[None]]]
+    bulk: bool = False
 
 
 @dataclass
@@ -63,6 +74,20 @@ class _Running:
     spec: StageFeed
     table: Any
     unacknowledged: list[tuple[StreamT[bytes], EventT[bytes]]] = field(default_factory=list)
+    bytes_held: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.unacknowledged) >= MAX_UNFLUSHED or self.bytes_held >= MAX_UNFLUSHED_BYTES
+
+    def hold(self, stream: StreamT[bytes], event: EventT[bytes], size: int) -> None:
+        self.unacknowledged.append((stream, event))
+        self.bytes_held += size
+
+    def let_go(self) -> list[tuple[StreamT[bytes], EventT[bytes]]]:
+        """The events held; they are held no more."""
+        done, self.unacknowledged, self.bytes_held = self.unacknowledged, [], 0
+        return done
 
 
 def changelog_topic(table: str) -> str:
@@ -81,7 +106,7 @@ class Streams:
     def __init__(
         self, settings: ServiceSettings, producer: Producer, specs: Sequence[StageFeed], flush_seconds: float
     ) -> None:
-        self._producer = producer
+        self._dead_letters = DeadLetters(producer, APP_ID)
         self._flush_seconds = flush_seconds
         self._settings = settings
         self._specs = specs
@@ -89,6 +114,8 @@ class Streams:
         self._lock = asyncio.Lock()
         self._assigned = False
         self._generation = 0
+        self._continuity: Continuity[TP] = Continuity({})
+        self._sources: list[TP] = []
         self._wake = asyncio.Event()
         self._flushed = asyncio.Event()
         self._worker = Worker("streams", self._run)
@@ -102,13 +129,18 @@ class Streams:
         """Whether partitions are assigned and their state is restored."""
         return self._assigned
 
-    def is_at_end(self, topic: str, partition: int, last: int | None) -> bool:
-        """Whether nothing is left to read after offset `last` (None: after the committed one); False if unknown."""
-        source = TP(topic, partition)
+    async def ends(self, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        """Offset after the last message there is now, by partition; empty while the broker does not say.
+
+        The broker is asked: what the last fetch said of an end may be older than what was read of other topics.
+        """
+        found = await self._ends([TP(topic, partition) for partition in partitions])
+        return {source.partition: end for source, end in found.items()}
+
+    def committed(self, topic: str, partition: int) -> int:
+        """Offset of the first message that was not acknowledged."""
         consumer: Any = self._app.consumer
-        end = consumer.highwater(source)
-        following = consumer._committed_offset.get(source) or 0 if last is None else last + 1
-        return end is not None and following >= end
+        return consumer._committed_offset.get(TP(topic, partition)) or 0
 
     async def start(self) -> None:
         self._app = self._make_app()
@@ -149,6 +181,7 @@ class Streams:
             topic_disable_leader=True,
             table_standby_replicas=0,
             stream_wait_empty=False,
+            stream_buffer_maxsize=BUFFERED_EVENTS,
             web_enabled=False,
             broker_commit_interval=1.0,
             broker_session_timeout=SESSION_SECONDS,
@@ -178,10 +211,16 @@ class Streams:
             async for event in stream.events():
                 try:
                     generation = self._generation
-                    await self._process(handler, _message(event))
+                    message = _message(event)
+                    if not self._continuity.takes(event.message.tp, message.offset):
+                        continue
+                    if feed.spec.bulk:
+                        await handler(message)
+                    else:
+                        await self._process(handler, message)
                     if generation == self._generation:
-                        feed.unacknowledged.append((stream, event))
-                    if len(feed.unacknowledged) >= MAX_UNFLUSHED:
+                        feed.hold(stream, event, len(message.value or b""))
+                    if feed.is_full:
                         self._flushed.clear()
                         self._wake.set()
                         await self._flushed.wait()
@@ -196,31 +235,12 @@ class Streams:
     async def _process(self, handler: Callable[[Message], Awaitable[None]], message: Message) -> None:
         try:
             await handler(message)
-            outcome = "processed"
         except Exception as error:
             if is_transient(error):
                 raise
-            await self._give_up(message, error)
-            outcome = "dead_letter"
-        MESSAGES.labels(message.topic, APP_ID, outcome).inc()
-
-    async def _give_up(self, message: Message, error: Exception) -> None:
-        letter = dead_letter(message, APP_ID, error, 1)
-        topic = topics.dead_letter(message.topic)
-        try:
-            await self._producer.send_raw(topic, key=message.key, value=letter.SerializeToString())
-        except TooLarge:
-            for field in ("key", "value", "headers"):
-                letter.ClearField(field)
-            await self._producer.send_raw(topic, key=None, value=letter.SerializeToString())
-        expected = isinstance(error, InvalidInput)
-        log.error(
-            "gave up on a message",
-            topic=message.topic,
-            offset=message.offset,
-            cause=letter.cause,
-            exc_info=None if expected else error,
-        )
+            await self._dead_letters.send(message, error)
+        else:
+            MESSAGES.labels(message.topic, APP_ID, "processed").inc()
 
     async def _run(self) -> None:
         while True:
@@ -229,7 +249,19 @@ class Streams:
                     await self._wake.wait()
             self._wake.clear()
             await self._flush()
+            await self._read_again()
             self._check()
+
+    async def _read_again(self) -> None:
+        """Ask again for messages that should have come."""
+        if not self._assigned:
+            return
+        consumer: Any = self._app.consumer
+        ends = await self._ends(self._sources)
+        for source, offset in self._continuity.to_read_again(ends, time.monotonic()).items():
+            log.warning("read again", topic=source.topic, partition=source.partition, offset=offset)
+            consumer._gap.pop(source, None)
+            await consumer.seek(source, offset)
 
     def _check(self) -> None:
         if self._starting.done():
@@ -242,31 +274,69 @@ class Streams:
             if not self._assigned:
                 return
             for feed in self._feeds:
-                done, feed.unacknowledged = feed.unacknowledged, []
+                done = feed.let_go()
                 with metrics.FLUSH_SECONDS.labels(feed.spec.name).time():
                     await feed.spec.stage.flush()
                 for stream, event in done:
                     await stream.ack(event)
             self._flushed.set()
 
+    async def _ends(self, sources: Sequence[TP]) -> dict[TP, int]:
+        if not sources:
+            return {}
+        consumer: Any = self._app.consumer
+        try:
+            async with asyncio.timeout(ENDS_SECONDS):
+                found = await consumer.highwaters(*sources)
+        except (KafkaError, TimeoutError) as error:
+            log.warning("the ends of the topics are not known", error=str(error))
+            return {}
+        return {TP(*source): end for source, end in found.items()}
+
+    async def _begin(self, assigned: set[TP]) -> None:
+        """Read each source from where the group has come to, or from its beginning."""
+        topics = {topic for feed in self._feeds for topic in feed.spec.handlers}
+        self._sources = [source for source in assigned if source.topic in topics]
+        consumer: Any = self._app.consumer
+        committed = await consumer.seek_to_committed() if self._sources else {}
+        first = await consumer.earliest_offsets(*self._sources) if self._sources else {}
+        self._continuity = Continuity({one: max(committed.get(one) or 0, first[one]) for one in self._sources})
+
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         async with self._lock:
             self._assigned = False
             self._generation += 1
             for feed in self._feeds:
-                feed.unacknowledged.clear()
+                feed.let_go()
                 feed.spec.stage.assign({})
 
     async def _on_assigned(self, *_: Any, **__: Any) -> None:
         async with self._lock:
             self._generation += 1
             assigned: set[TP] = self._app.assignor.assigned_actives()
+            await self._begin(assigned)
             for feed in self._feeds:
-                feed.unacknowledged.clear()
+                feed.let_go()
                 owned = {tp.partition for tp in assigned if tp.topic in feed.spec.handlers}
                 log.info("partitions assigned", stage=feed.spec.name, partitions=sorted(owned))
                 feed.spec.stage.assign(_stored(feed.table, owned))
             self._assigned = True
+
+
+@dataclass(frozen=True)
+class TopicEnds:
+    """Where the partitions of one topic stand."""
+
+    streams: Streams
+    topic: str
+
+    async def ends(self, partitions: Sequence[int]) -> dict[int, int]:
+        """See `Streams.ends`."""
+        return await self.streams.ends(self.topic, partitions)
+
+    def committed(self, partition: int) -> int:
+        """See `Streams.committed`."""
+        return self.streams.committed(self.topic, partition)
 
 
 def _stored(table: Any, owned: set[int]) -> dict[int, list[tuple[str, bytes]]]:
@@ -284,4 +354,5 @@ def _message(event: EventT[bytes]) -> Message:
     source = event.message
     headers = source.headers or ()
     pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return Message(source.topic, source.partition, source.offset, source.key, source.value, tuple(pairs))
+    received = int(source.timestamp * 1e6)
+    return Message(source.topic, source.partition, source.offset, source.key, source.value, tuple(pairs), received)

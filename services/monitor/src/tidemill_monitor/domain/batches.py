@@ -1,79 +1,116 @@
-"""Prediction batches as arrays."""
+"""Messages as columns: many small batches become few large ones, without a look at single values."""
 
-from collections.abc import Iterable
-from hashlib import blake2b
+from collections.abc import Sequence
 
 import numpy as np
-from tidemill.v1.prediction_pb2 import Column, PredictionBatch
-from tidemill_stats import DataProfile, InvalidInput, profile_columns
-from tidemill_stats.arrays import AnyArray, FloatArray
+from tidemill.v1.prediction_pb2 import ARM_ROLE_MIRROR, Column, PredictionBatch
+from tidemill_stats.arrays import SingleArray
+from tidemill_stats.errors import InvalidInput
 
-from tidemill_monitor.domain.block import Rows
+from tidemill_monitor.domain.held import Held
+from tidemill_monitor.domain.keys import prediction_keys
+from tidemill_monitor.domain.rows import Predictions
 from tidemill_monitor.domain.scoring import output_width
 from tidemill_monitor.domain.watched import Watch
 
-
-def prediction_key(prediction_id: str) -> int:
-    """64 bits that stand for a prediction id: two of a million ids collide with a probability of 3e-8."""
-    return int.from_bytes(blake2b(prediction_id.encode(), digest_size=8).digest(), "little")
-
-
-def rows_of(watch: Watch, batch: PredictionBatch) -> Rows:
-    """Keys, times and outputs of a batch. Raises InvalidInput when its columns contradict one another."""
-    count = len(batch.prediction_ids)
-    if len(batch.event_times) != count:
-        raise InvalidInput(f"{count} prediction ids with {len(batch.event_times)} event times")
-    keys = np.array([prediction_key(one) for one in batch.prediction_ids], dtype=np.uint64)
-    times = np.array(batch.event_times, dtype=np.int64)
-    return Rows(keys, times, _outputs(watch, batch, count))
+FUTURE_TOLERANCE = 24 * 3600 * 1_000_000
+Kind = tuple[str, int, bool, bool]
+Signature = tuple[Kind, tuple[tuple[str, str | None], ...]]
 
 
-def inputs_of(batch: PredictionBatch) -> dict[str, AnyArray]:
-    """Input columns by name, each of shape [n]. Raises InvalidInput for another shape."""
-    count = len(batch.prediction_ids)
-    return {column.name: _values(column, count) for column in batch.inputs}
+def kind_of(batch: PredictionBatch) -> Kind:
+    """Model, version, whether it only watched, and whether it answered."""
+    return batch.model, batch.version, batch.role == ARM_ROLE_MIRROR, not batch.error
 
 
-def profile_rows(
-    inputs: dict[str, AnyArray], rows: AnyArray, reference: DataProfile, times: tuple[int, int]
-) -> DataProfile:
-    """Profile of some rows of a batch, binned as `reference`. Raises InvalidInput when a column is missing."""
-    missing = reference.columns.keys() - inputs.keys()
-    if missing:
-        raise InvalidInput(f"inputs lack {', '.join(sorted(missing))}")
-    columns = {name: inputs[name][rows] for name in reference.columns}
-    return profile_columns(columns, reference=reference, times=times)
+def signature_of(batch: PredictionBatch) -> Signature:
+    """Batches of one signature are of one kind and have the same input columns."""
+    return kind_of(batch), tuple([(column.name, column.WhichOneof("values")) for column in batch.inputs])
 
 
-def _outputs(watch: Watch, batch: PredictionBatch, count: int) -> FloatArray:
-    width = output_width(watch)
-    if batch.error:
-        return np.full((count, width), np.nan)
-    columns = {column.name: column for column in batch.outputs}
-    names = ["prediction"] if watch.classes is None else ["label", "probabilities"]
-    parts = [_matrix(columns, name, count) for name in names]
-    outputs = np.hstack(parts)
-    if outputs.shape[1] != width:
-        raise InvalidInput(f"{outputs.shape[1]} values in {' and '.join(names)} where {width} are expected")
-    return outputs
+class Bulk:
+    """Batches of one signature, appended column by column."""
+
+    def __init__(self, watch: Watch, signature: Signature) -> None:
+        """Raises InvalidInput when the signature names an input twice."""
+        kind, columns = signature
+        names = [name for name, _ in columns]
+        if len(set(names)) < len(names):
+            raise InvalidInput(f"inputs are named twice: {sorted(names)}")
+        self.watch = watch
+        self.arm, self._answered = kind[:3], kind[3]
+        self.ids: list[str] = []
+        self._times: list[int] = []
+        self._latencies: list[float] = []
+        self._messages: list[tuple[int, int, int, int]] = []
+        self._inputs = Held([(name, values == "texts", 1) for name, values in columns])
+        width = output_width(watch)
+        outputs = [("prediction", False, 1)] if watch.classes is None else [("label", False, 1)]
+        self._outputs = Held([*outputs, ("probabilities", False, width - 1)] if width > 1 else outputs)
+
+    @property
+    def rows(self) -> int:
+        return len(self.ids)
+
+    def add(self, batch: PredictionBatch, offset: int, before: int, now: int) -> int | None:
+        """Append a batch; `before`: the latest event time of the messages before; `now`: when Kafka got it.
+
+        Returns the latest event time, or `before`; of what lies ahead of `now` no more than `now`, so that one wrong
+        clock does not make the rows of right ones late. None if its inputs are others. Raises
+        InvalidInput when the batch contradicts itself. In both cases nothing was appended.
+        """
+        count = len(batch.prediction_ids)
+        times = batch.event_times
+        if len(times) != count or count == 0:
+            raise InvalidInput(f"{count} prediction ids with {len(times)} event times")
+        if len(batch.latencies) not in (0, count):
+            raise InvalidInput(f"{count} prediction ids with {len(batch.latencies)} latencies")
+        inputs = self._inputs.fit(batch.inputs, count)
+        if inputs is None:
+            return None
+        if self._answered:
+            outputs = self._outputs.fit(_chosen(batch.outputs, self._outputs.names), count)
+            if outputs is None:
+                raise InvalidInput(f"outputs {[one.name for one in batch.outputs]}, not {self._outputs.names}")
+            self._outputs.append(outputs, count)
+        self._inputs.append(inputs, count)
+        self.ids.extend(batch.prediction_ids)
+        self._times.extend(times)
+        self._latencies.extend(batch.latencies or [np.nan] * count)
+        limit = now + FUTURE_TOLERANCE
+        self._messages.append((count, offset, before, limit))
+        latest = max(times)
+        if latest > limit:
+            latest = max((time for time in times if time <= limit), default=before)
+        return max(before, min(latest, now))
+
+    def predictions(self) -> Predictions:
+        """All rows."""
+        messages = np.array(self._messages, dtype=np.int64)
+        offsets, before, limits = np.repeat(messages[:, 1:], messages[:, 0], axis=0).T
+        return Predictions(
+            keys=prediction_keys(self.ids),
+            times=np.array(self._times, dtype=np.int64),
+            offsets=offsets,
+            before=before,
+            limits=limits,
+            latencies=np.array(self._latencies, dtype=np.float64),
+            outputs=self._answers(),
+            answered=self._answered,
+            inputs=self._inputs.columns(),
+        )
+
+    def _answers(self) -> SingleArray:
+        if not self._answered:
+            return np.full((self.rows, output_width(self.watch)), np.nan, dtype=np.float32)
+        parts = [np.reshape(np.asarray(one), (self.rows, -1)) for one in self._outputs.columns().values()]
+        with np.errstate(over="ignore"):
+            return np.hstack(parts).astype(np.float32)
 
 
-def _matrix(columns: dict[str, Column], name: str, count: int) -> FloatArray:
-    if name not in columns or columns[name].WhichOneof("values") != "numbers":
-        raise InvalidInput(f"no numbers {name!r} in the outputs {sorted(columns)}")
-    values = np.array(columns[name].numbers.values, dtype=np.float64)
-    if count == 0 or values.size % count:
-        raise InvalidInput(f"{values.size} values in output {name!r} of {count} predictions")
-    return values.reshape(count, -1)
-
-
-def _values(column: Column, count: int) -> AnyArray:
-    values: AnyArray
-    if column.WhichOneof("values") == "texts":
-        texts: Iterable[str] = column.texts.values
-        values = np.array(list(texts), dtype=object)
-    else:
-        values = np.array(column.numbers.values, dtype=np.float64)
-    if values.shape != (count,):
-        raise InvalidInput(f"{values.size} values in input {column.name!r} of {count} predictions")
-    return values
+def _chosen(columns: Sequence[Column], names: Sequence[str]) -> Sequence[Column]:
+    """The named columns in the order of the names, as far as they are there."""
+    if [column.name for column in columns] == names:
+        return columns
+    by_name = {column.name: column for column in columns}
+    return [by_name[name] for name in names if name in by_name]

@@ -1,30 +1,37 @@
-"""A block: predictions of one model version, one window and one partition, as columns.
+"""A block: predictions of one pane, as columns.
 
-It is the unit of stored state. Everything that is derived from its rows (counts, profile of inputs, truths) is in the
-same value, so a crash never leaves a part of it behind.
+It is stored in two values. The first has the rows with all that was counted from their inputs, which are not kept; once
+the block is full it never changes. The second has the labels.
 """
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from tidemill.v1.profile_pb2 import DataProfile as ProfileMessage
-from tidemill_stats import DataProfile, InvalidInput, from_proto, merge, to_proto
-from tidemill_stats.arrays import FloatArray, IntArray
+from tidemill_stats.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from tidemill_stats.errors import InvalidInput
+
+from tidemill_monitor.domain.rows import Kept
+from tidemill_monitor.domain.tally import Tally, add_to
 
 CAPACITY = 2048
 NO_TRUTH = -1
-_MAGIC = b"TMB1"
-_HEAD = struct.Struct("<4sII")
+WHOLE = -1
+ALL = 0
+_MAGIC = b"TMB2"
+_HEAD = struct.Struct("<4sI")
 
 
 @dataclass(frozen=True, order=True)
-class WindowKey:
-    """A window [start, start + length) of one model version; microseconds since the epoch."""
+class Pane:
+    """[start, start + length) of event time of one version as it answers, or watches; microseconds since the epoch."""
 
     model: str
     version: int
+    mirror: bool
     start: int
     length: int
 
@@ -33,34 +40,24 @@ class WindowKey:
         return self.start + self.length
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Predictions as columns: keys uint64 [n], event times int64 [n], outputs float32 [n, width] (NaN: no answer)."""
-
-    keys: np.ndarray
-    times: IntArray
-    outputs: FloatArray
-
-    def take(self, rows: np.ndarray) -> "Rows":
-        """The rows of a mask or of indices."""
-        return Rows(self.keys[rows], self.times[rows], self.outputs[rows])
-
-
 class Block:
-    """Up to `CAPACITY` predictions. `truth_offsets`: where in `ground-truth` each label stood; a later one corrects."""
+    """Up to `CAPACITY` predictions. `truth_offsets`: where in `ground-truth` each label stood, NO_TRUTH if it has none;
+    `observed`: when the first label became known; `changes`: how often it has changed."""
 
-    def __init__(self, window: WindowKey, number: int, width: int) -> None:
-        self.window = window
+    def __init__(self, number: int, width: int, features: int) -> None:
         self.number = number
         self.rows = 0
-        self.errors = 0
         self.offset = -1
-        self.latest = np.iinfo(np.int64).min
-        self.inputs: DataProfile | None = None
-        self._keys = np.empty(0, dtype=np.uint64)
-        self._outputs = np.empty((0, width), dtype=np.float32)
-        self._labels = np.empty(0)
-        self._truth_offsets = np.empty(0, dtype=np.int64)
+        self.tallies: dict[int, Tally] = {}
+        self.violations: dict[str, int] = {}
+        self.keys = np.empty(0, dtype=np.uint64)
+        self.outputs = np.empty((0, width), dtype=np.float32)
+        self.answered = np.empty(0, dtype=np.bool_)
+        self.slices = np.empty((0, features), dtype=np.uint8)
+        self.labels = np.empty(0)
+        self.truth_offsets = np.empty(0, dtype=np.int64)
+        self.observed = np.empty(0, dtype=np.int64)
+        self.changes = np.empty(0, dtype=np.uint16)
 
     @property
     def room(self) -> int:
@@ -68,120 +65,116 @@ class Block:
         return CAPACITY - self.rows
 
     @property
-    def keys(self) -> np.ndarray:
-        return self._keys[: self.rows]
+    def labelled(self) -> BoolArray:
+        """Which rows have a label."""
+        labelled: BoolArray = self.truth_offsets[: self.rows] != NO_TRUTH
+        return labelled
 
-    @property
-    def outputs(self) -> FloatArray:
-        return self._outputs[: self.rows].astype(np.float64)
-
-    @property
-    def labels(self) -> FloatArray:
-        """Truths; NaN where none has come."""
-        return self._labels[: self.rows]
-
-    @property
-    def labelled(self) -> int:
-        return int(np.count_nonzero(self._truth_offsets[: self.rows] != NO_TRUTH))
-
-    @property
-    def truth_offset(self) -> int:
-        """The last truth in it, -1 if none."""
-        return int(self._truth_offsets[: self.rows].max(initial=NO_TRUTH))
-
-    def append(self, rows: Rows, inputs: DataProfile | None, offset: int) -> int:
-        """Add rows (at most `room`) that came at `offset` of `predictions`; the index of the first."""
-        first, last = self.rows, self.rows + rows.keys.size
+    def append(self, kept: Kept, offset: int) -> int:
+        """Add rows (at most `room`), the last of which came at `offset`; the place of the first."""
+        first, last = self.rows, self.rows + kept.keys.size
         self._reserve(last)
-        self._keys[first:last] = rows.keys
-        self._outputs[first:last] = rows.outputs
+        self.keys[first:last] = kept.keys
+        self.outputs[first:last] = kept.outputs
+        self.answered[first:last] = kept.answered
+        self.slices[first:last] = kept.slices
         self.rows = last
-        self.errors += int(np.count_nonzero(np.all(np.isnan(rows.outputs), axis=1)))
         self.offset = max(self.offset, offset)
-        self.latest = max(self.latest, int(rows.times.max()))
-        if inputs is not None:
-            self.inputs = inputs if self.inputs is None else merge(self.inputs, inputs)
         return first
 
-    def truth_of(self, row: int) -> tuple[float, int]:
-        """Label and offset of the truth of a row; the offset is -1 if there is none."""
-        return float(self._labels[row]), int(self._truth_offsets[row])
+    def count(self, key: int, tally: Tally) -> None:
+        """Add what rows count to ALL, to WHOLE or to a slice."""
+        add_to(self.tallies, key, tally)
 
-    def set_truth(self, row: int, label: float, offset: int) -> bool:
-        """Take a truth unless one of a later or the same offset is there: order and repetition do not matter."""
-        if offset <= self._truth_offsets[row]:
-            return False
-        self._labels[row] = label
-        self._truth_offsets[row] = offset
-        return True
+    def label(
+        self, rows: IntArray, labels: FloatArray, offsets: IntArray, observed: IntArray, changes: IntArray
+    ) -> None:
+        """Set the labels of distinct rows."""
+        self.labels[rows] = labels
+        self.truth_offsets[rows] = offsets
+        self.observed[rows] = observed
+        self.changes[rows] = changes
 
-    def encode(self) -> bytes:
-        """The block as bytes; `decode` reads them."""
-        profile = to_proto(self.inputs).SerializeToString() if self.inputs is not None else b""
-        head = json.dumps(
-            {
-                "model": self.window.model,
-                "version": self.window.version,
-                "start": self.window.start,
-                "length": self.window.length,
-                "number": self.number,
-                "rows": self.rows,
-                "width": self._outputs.shape[1],
-                "errors": self.errors,
-                "offset": self.offset,
-                "latest": int(self.latest),
-            }
-        ).encode()
-        columns = [
-            self._keys[: self.rows].astype("<u8"),
-            self._outputs[: self.rows].astype("<f4"),
-            self._labels[: self.rows].astype("<f8"),
-            self._truth_offsets[: self.rows].astype("<i8"),
-        ]
-        return b"".join(
-            [_HEAD.pack(_MAGIC, len(head), len(profile)), head, profile, *(column.tobytes() for column in columns)]
-        )
+    def forget_counts(self) -> None:
+        """Drop what is needed only to store the rows again: the block is full and stored."""
+        self.tallies, self.violations = {}, {}
+
+    def encode_rows(self, layout: str) -> bytes:
+        """The rows as bytes; `decode_rows` reads them."""
+        head = {
+            "layout": layout,
+            "number": self.number,
+            "rows": self.rows,
+            "width": self.outputs.shape[1],
+            "features": self.slices.shape[1],
+            "offset": self.offset,
+            "tallies": sorted(self.tallies),
+            "violations": self.violations,
+        }
+        text = json.dumps(head).encode()
+        columns = [column[: self.rows].tobytes() for column in (self.keys, self.outputs, self.answered, self.slices)]
+        tallies = [self.tallies[key].encode() for key in sorted(self.tallies)]
+        return b"".join([_HEAD.pack(_MAGIC, len(text)), text, *columns, *tallies])
 
     @staticmethod
-    def decode(data: bytes) -> "Block":
-        """The block that `encode` wrote. Raises InvalidInput for anything else."""
+    def decode_rows(data: bytes, layout: str) -> "Block":
+        """The block that `encode_rows` wrote in the same layout. Raises InvalidInput for anything else."""
         try:
-            magic, head_size, profile_size = _HEAD.unpack_from(data)
+            magic, size = _HEAD.unpack_from(data)
             if magic != _MAGIC:
                 raise InvalidInput(f"a block begins with {_MAGIC!r}, not {magic!r}")
-            at = _HEAD.size
-            head = json.loads(data[at : at + head_size])
-            at += head_size
-            profile = ProfileMessage.FromString(data[at : at + profile_size]) if profile_size else None
-            window = WindowKey(head["model"], head["version"], head["start"], head["length"])
-            block = Block(window, head["number"], head["width"])
-            block.rows, block.errors = head["rows"], head["errors"]
-            block.offset, block.latest = head["offset"], head["latest"]
-            block.inputs = from_proto(profile) if profile is not None else None
-            block._read_columns(data, at + profile_size)
+            at = _HEAD.size + size
+            head = json.loads(data[_HEAD.size : at])
+            if head["layout"] != layout:
+                raise InvalidInput(f"a block of layout {head['layout']} where {layout} is expected")
+            block = Block(head["number"], head["width"], head["features"])
+            block._reserve(head["rows"])
+            block.rows, block.offset, block.violations = head["rows"], head["offset"], head["violations"]
+            for column in (block.keys, block.outputs, block.answered, block.slices):
+                at = _read(column[: block.rows], data, at)
+            for key in head["tallies"]:
+                block.tallies[key], at = Tally.decode(data, at)
         except (struct.error, KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"not a block: {error!r}") from error
         return block
 
-    def _reserve(self, rows: int) -> None:
-        missing = max(rows, min(CAPACITY, 2 * self._keys.size)) - self._keys.size
-        if rows <= self._keys.size:
-            return
-        width = self._outputs.shape[1]
-        self._keys = np.append(self._keys, np.zeros(missing, dtype=np.uint64))
-        self._outputs = np.append(self._outputs, np.full((missing, width), np.nan, dtype=np.float32), axis=0)
-        self._labels = np.append(self._labels, np.full(missing, np.nan))
-        self._truth_offsets = np.append(self._truth_offsets, np.full(missing, NO_TRUTH, dtype=np.int64))
+    def encode_labels(self) -> bytes:
+        """The labels as bytes, without the rows that have none; `decode_labels` reads them."""
+        rows = np.flatnonzero(self.labelled)
+        columns: list[AnyArray] = [self.labels[rows], self.truth_offsets[rows], self.observed[rows], self.changes[rows]]
+        return b"".join(
+            [_HEAD.pack(_MAGIC, rows.size), rows.astype(np.uint16).tobytes(), *(one.tobytes() for one in columns)]
+        )
 
-    def _read_columns(self, data: bytes, at: int) -> None:
-        self._reserve(self.rows)
-        for column, kind in (
-            (self._keys, "<u8"),
-            (self._outputs, "<f4"),
-            (self._labels, "<f8"),
-            (self._truth_offsets, "<i8"),
-        ):
-            target = column[: self.rows]
-            values = np.frombuffer(data, dtype=kind, count=target.size, offset=at)
-            target[...] = values.reshape(target.shape)
-            at += values.nbytes
+    def decode_labels(self, data: bytes) -> None:
+        """Set the labels that `encode_labels` wrote. Raises InvalidInput for anything else."""
+        try:
+            magic, count = _HEAD.unpack_from(data)
+            at = _HEAD.size
+            columns: list[Any] = []
+            for kind in (np.uint16, np.float64, np.int64, np.int64, np.uint16):
+                columns.append(np.frombuffer(data, dtype=kind, count=count, offset=at))
+                at += columns[-1].nbytes
+            if magic != _MAGIC or (count and int(columns[0].max()) >= self.rows):
+                raise InvalidInput("labels of another block")
+        except (struct.error, ValueError) as error:
+            raise InvalidInput(f"not labels of a block: {error!r}") from error
+        self.label(columns[0].astype(np.int64), *columns[1:])
+
+    def _reserve(self, rows: int) -> None:
+        held = self.keys.size
+        if rows <= held:
+            return
+        size = min(CAPACITY, max(rows, 2 * held, 16))
+        fills: Mapping[str, float] = {"labels": np.nan, "truth_offsets": NO_TRUTH}
+        for name in ("keys", "outputs", "answered", "slices", "labels", "truth_offsets", "observed", "changes"):
+            column = getattr(self, name)
+            grown = np.full((size, *column.shape[1:]), fills.get(name, 0), dtype=column.dtype)
+            grown[:held] = column
+            setattr(self, name, grown)
+
+
+def _read(target: np.ndarray, data: bytes, at: int) -> int:
+    values = np.frombuffer(data, dtype=target.dtype, count=target.size, offset=at)
+    target[...] = values.reshape(target.shape)
+    return at + values.nbytes

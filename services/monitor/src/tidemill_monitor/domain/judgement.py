@@ -1,246 +1,176 @@
-"""Judges each window of a model once, when it is complete: do its inputs and its performance still fit the version?"""
+"""Judges each window of a model when it is complete, and its performance when most truths have come."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
 
 from tidemill.v1 import monitoring_pb2 as pb
-from tidemill_contracts.pipeline import DriftRule
-from tidemill_stats import (
-    Alarm,
-    DecisionRule,
-    DecisionState,
-    Evidence,
-    Finding,
-    InvalidInput,
-    MeanEstimate,
-    Severity,
-    data_drift,
-    degradation,
-    restart,
-    step,
-)
 
-from tidemill_monitor.domain.scoring import promised
+from tidemill_monitor.domain.arms import Arms
+from tidemill_monitor.domain.context import Context, Lookback
+from tidemill_monitor.domain.finding import MutedBy, Outcome, weigh
+from tidemill_monitor.domain.levels import monitors_on
+from tidemill_monitor.domain.monitors.detector import feed
+from tidemill_monitor.domain.monitors.promise import promise
+from tidemill_monitor.domain.monitors.staleness import ages
+from tidemill_monitor.domain.monitors.table import Monitor
+from tidemill_monitor.domain.pane_store import PaneStore
+from tidemill_monitor.domain.rollout import rollout_evidence
+from tidemill_monitor.domain.state import STAGES, ModelState, Stage
 from tidemill_monitor.domain.watched import Catalogue, Version, Watch
-from tidemill_monitor.domain.windows import ModelWindows
-from tidemill_monitor.domain.wording import input_sentence, performance_sentence, reason
+from tidemill_monitor.domain.windows import Window, closed_windows, maturity
 
-Kind = Literal["input", "performance"]
-KINDS: tuple[Kind, ...] = ("input", "performance")
 TAKEOVER_SHARE = 2 / 3
-MAX_EVIDENCE = 20
-MIN_LABELLED = 30
-_PROTO_KIND = {"input": pb.DRIFT_KIND_INPUT, "performance": pb.DRIFT_KIND_PERFORMANCE}
-_SEVERITY = {
-    Severity.INFO: pb.SEVERITY_INFO,
-    Severity.WARNING: pb.SEVERITY_WARNING,
-    Severity.CRITICAL: pb.SEVERITY_CRITICAL,
-}
-_ACTION = {
-    "retrain": pb.DRIFT_ACTION_RETRAIN,
-    "tell_data_scientist": pb.DRIFT_ACTION_TELL_DATA_SCIENTIST,
-    "tell_data_engineer": pb.DRIFT_ACTION_TELL_DATA_ENGINEER,
-}
-
-
-@dataclass(frozen=True)
-class Course:
-    """One kind of judgement of one model: windows up to `until` are judged."""
-
-    until: int | None = None
-    decision: DecisionState = field(default_factory=DecisionState)
-
-
-@dataclass(frozen=True)
-class ModelState:
-    """What is remembered of a model: the version that answers, the start of its first window, its judgements."""
-
-    version: int = 0
-    since: int = 0
-    input: Course = field(default_factory=Course)
-    performance: Course = field(default_factory=Course)
-
-    def course(self, kind: Kind) -> Course:
-        return self.input if kind == "input" else self.performance
-
-    def with_course(self, kind: Kind, course: Course) -> "ModelState":
-        return replace(self, input=course) if kind == "input" else replace(self, performance=course)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, fit for JSON; `from_dict` reads them back."""
-        courses: dict[str, Any] = {
-            kind: {"until": self.course(kind).until, "decision": self.course(kind).decision.to_dict()} for kind in KINDS
-        }
-        return {"version": self.version, "since": self.since, **courses}
-
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> "ModelState":
-        """The state that `to_dict` wrote. Raises InvalidInput for anything else."""
-        try:
-            courses = {
-                kind: Course(values[kind]["until"], DecisionState.from_dict(values[kind]["decision"])) for kind in KINDS
-            }
-            return ModelState(values["version"], values["since"], **courses)
-        except (KeyError, TypeError) as error:
-            raise InvalidInput(f"not a model's state: {error!r}") from error
+SLICES_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A window that was judged; `values`: by feature the distance to training, or by metric the mean."""
+    """One stage of one window: what each monitor that had something to say found, and what the arms showed.
 
-    kind: Kind
-    version: int
-    end: int
-    values: dict[str, float]
-    alarm: pb.DriftDetected | None = None
-
-
-def judge(windows: ModelWindows, state: ModelState, catalogue: Catalogue) -> tuple[ModelState, list[Judged]]:
-    """Judge every window that has become due, in the order of their due times.
-
-    Inputs are due `lateness` after a window's end, performance when most of its truths have come. The windows of the
-    horizon are judged together. A version is judged from its first full horizon on, against what it was trained on and
-    what it promised; a new version starts its runs anew, but a cooldown is the model's.
+    `ages`: of the model, the data and the labels in microseconds of event time, None where unknown. `promised`: the
+    loss on the version's test rows.
     """
-    judged: list[Judged] = []
-    for kind, window_end in _due(windows, state):
-        if kind == "input":
-            state = _take_over(windows, state, window_end)
-        version = catalogue.version(windows.watch.model, state.version)
-        if version is None and state.version:
-            break
-        if version is not None and window_end > state.since:
-            state, one = _judge(windows, state, kind, window_end, version)
-            judged.extend(one)
-        state = state.with_course(kind, replace(state.course(kind), until=window_end))
-    return state, judged
+
+    stage: Stage
+    window: Window
+    version: int
+    outcomes: tuple[Outcome, ...] = ()
+    rollout: tuple[pb.RolloutEvidence, ...] = ()
+    ages: Mapping[str, int | None] = field(default_factory=dict)
+    promised: float | None = None
+
+    @property
+    def alarms(self) -> list[tuple[pb.DriftDetected, str]]:
+        """Each alarm, and the id of the response that mutes it or empty."""
+        return [(one.alarm, one.muted_by) for one in self.outcomes if one.alarm is not None]
 
 
-def _due(windows: ModelWindows, state: ModelState) -> Iterator[tuple[Kind, int]]:
-    if windows.complete_until is None:
-        return iter(())
-    patience: dict[Kind, int] = {"input": windows.watch.lateness, "performance": windows.watch.maturity}
-    ends = sorted({window.end for window in windows.windows})
-    due = [
-        (end + patience[kind], order, kind, end)
-        for order, kind in enumerate(KINDS)
-        for end in ends
-        if end + patience[kind] <= windows.complete_until and end > (state.course(kind).until or end - 1)
-    ]
-    return ((kind, end) for _, _, kind, end in sorted(due))
+def no_data() -> Sequence[int]:
+    """Nothing is known of data versions."""
+    return ()
 
 
-def _take_over(windows: ModelWindows, state: ModelState, end: int) -> ModelState:
-    """The state with the version that answers now: another one takes over with two thirds of a window's traffic."""
-    answered = {window.version: windows.one(window).answered for window in windows.windows if window.end == end}
-    leader = max(answered, key=lambda version: (answered[version], version))
-    enough = answered[leader] >= TAKEOVER_SHARE * sum(answered.values()) > 0 or not answered.get(state.version)
-    if leader == state.version or not enough or not answered[leader]:
-        return state
-    fresh = {kind: replace(state.course(kind), decision=restart(state.course(kind).decision)) for kind in KINDS}
-    return ModelState(leader, end - windows.watch.window, fresh["input"], fresh["performance"])
+def nothing_mutes(alarm: pb.DriftDetected) -> str:
+    """Nobody has answered to any alarm."""
+    return ""
 
 
-def _judge(
-    windows: ModelWindows, state: ModelState, kind: Kind, end: int, version: Version
-) -> tuple[ModelState, list[Judged]]:
-    watch = windows.watch
-    rule = watch.input_drift if kind == "input" else watch.performance
-    if rule is None or end - state.since < watch.horizon * watch.window:
-        return state, []
-    weighed = _weigh_inputs(windows, version, end) if kind == "input" else _weigh_performance(windows, version, end)
-    if weighed is None:
-        return state, []
-    evidence, sentences, values = weighed
-    finding = Finding(end - watch.window, end, tuple(evidence))
-    decision, alarm = step(state.course(kind).decision, finding, _decision_rule(rule, watch))
-    state = state.with_course(kind, replace(state.course(kind), decision=decision))
-    if alarm is None:
-        return state, [Judged(kind, version.number, end, values)]
-    if rule.action == "retrain":
-        state = _cool_down(state, watch, alarm.until)
-    detected = _detected(watch, version, kind, rule, alarm, sentences)
-    return state, [Judged(kind, version.number, end, values, detected)]
+@dataclass
+class Judge:
+    """Judges the windows of one model from its panes; what it remembers is in the state it is given."""
 
+    watch: Watch
+    panes: PaneStore
+    catalogue: Catalogue
+    newest_data: Callable[[], Sequence[int]] = no_data
+    mutes: MutedBy = nothing_mutes
+    arms: Arms = field(init=False)
 
-Weighed = tuple[list[Evidence], dict[str, str], dict[str, float]]
+    def __post_init__(self) -> None:
+        self.arms = Arms(self.panes)
 
+    def judge(self, state: ModelState) -> tuple[ModelState, list[Judged]]:
+        """The state after every window that has become due, in the order of their due times, and what was found.
 
-def _weigh_inputs(windows: ModelWindows, version: Version, end: int) -> Weighed | None:
-    """Evidence by feature, a sentence for each, and its distance; None without inputs or without a reference."""
-    inputs = windows.horizon(version.number, end).inputs
-    if inputs is None or version.reference is None or not inputs.rows:
-        return None
-    results = data_drift(version.reference, inputs)
-    evidence = [Evidence(name, one.test, one.statistic, one.p_value, one.effect) for name, one in results.items()]
-    sentences = {
-        one.subject: input_sentence(
-            windows.watch, one, version.reference.columns[one.subject], inputs.columns[one.subject]
-        )
-        for one in evidence
-    }
-    return evidence, sentences, {one.subject: one.effect for one in evidence}
+        Inputs are due `lateness` after a window's end, performance when most of its truths have come. A version is
+        judged on its own rows, from the window on in which it took over: with two thirds of the answers. A window of a
+        version whose approval is not known yet, and those after it, wait.
+        """
+        complete = self.panes.complete_until
+        if complete is None:
+            return state, []
+        state = state.with_windows(closed_windows(self.panes, state.next_start, complete - self.watch.lateness))
+        judged: list[Judged] = []
+        for stage, window in list(self._due(state, complete)):
+            if stage == "inputs":
+                state = self._take_over(state, window)
+                skew = self.watch.monitors.data_skew
+                state = state.with_first(window, skew.windows) if skew else state
+            number = self._answering(state, window)
+            version = self.catalogue.version(self.watch.model, number)
+            if version is None and number:
+                break
+            state, one = self._judge(state, stage, window, version)
+            judged.append(one)
+        return state.without_old(), judged
 
+    def keep_from(self, state: ModelState) -> int | None:
+        """Event time before which no pane is needed; None before the first window."""
+        complete = self.panes.complete_until
+        if complete is None or not state.windows:
+            return None
+        spans = state.windows[-1].end - 10 * self.watch.window
+        labels = complete - self.watch.label_expiry - self.watch.window
+        return min(state.windows[0].start, spans, labels)
 
-def _weigh_performance(windows: ModelWindows, version: Version, end: int) -> Weighed | None:
-    """Evidence on the watched metric, its sentence, and the mean of each metric; None with too few labels."""
-    rule = windows.watch.performance
-    assert rule
-    merged = windows.horizon(version.number, end)
-    current = merged.score.metrics.get(rule.metric, MeanEstimate())
-    expected = promised(rule.metric, version.test_metrics)
-    if expected is None or current.count < MIN_LABELLED:
-        return None
-    result = degradation(current, expected, rule.min_effect)
-    evidence = Evidence(rule.metric, "z_test", result.statistic, result.p_value, result.effect)
-    sentence = performance_sentence(windows.watch, evidence, expected, current.mean, current.count)
-    return [evidence], {rule.metric: sentence}, merged.score.means
+    def forget(self, before: int) -> None:
+        """Drop what was merged of windows that ended by `before`."""
+        self.arms.forget(before)
 
+    def _due(self, state: ModelState, complete: int) -> Iterator[tuple[Stage, Window]]:
+        due = [
+            (at, order, stage, window)
+            for order, stage in enumerate(STAGES)
+            for window in state.windows
+            if state.waits(stage, window)
+            and (at := window.end + self.watch.lateness if stage == "inputs" else maturity(self.watch, window))
+            <= complete
+        ]
+        return ((stage, window) for _, _, stage, window in sorted(due, key=lambda one: (one[0], one[1], one[3])))
 
-def _decision_rule(rule: DriftRule, watch: Watch) -> DecisionRule:
-    return DecisionRule(
-        alpha=rule.significance, min_effect=rule.min_effect, persistence=rule.persistence, cooldown=watch.cooldown
-    )
+    def _take_over(self, state: ModelState, window: Window) -> ModelState:
+        """The state with the version that answers now."""
+        rows = {v: n for v, n in self.panes.answered_by_version(window.start, window.end).items() if n}
+        if not rows:
+            return state
+        leader = max(rows, key=lambda version: (rows[version], version))
+        enough = rows[leader] >= TAKEOVER_SHARE * sum(rows.values()) or not rows.get(state.version)
+        return state.taken_over(leader, window) if leader != state.version and enough else state
 
+    def _answering(self, state: ModelState, window: Window) -> int:
+        """The version a window is told of: before a takeover the one with most answers, whose labels come after it."""
+        rows = self.panes.answered_by_version(window.start, window.end) if window.start < state.since else {}
+        return max(rows, key=lambda version: (rows[version], version), default=state.version)
 
-def _cool_down(state: ModelState, watch: Watch, until: int) -> ModelState:
-    """After a call for a retraining no kind calls for another one until the cooldown is over."""
-    rules: dict[Kind, DriftRule | None] = {"input": watch.input_drift, "performance": watch.performance}
-    for kind, rule in rules.items():
-        if rule is not None and rule.action == "retrain":
-            course = state.course(kind)
-            last = max(until, course.decision.last_alarm or until)
-            state = state.with_course(kind, replace(course, decision=replace(course.decision, last_alarm=last)))
-    return state
-
-
-def _detected(
-    watch: Watch, version: Version, kind: Kind, rule: DriftRule, alarm: Alarm, sentences: dict[str, str]
-) -> pb.DriftDetected:
-    what = "inputs differ from training" if kind == "input" else "performance is below its promise"
-    strongest = sentences[alarm.evidence[0].subject]
-    message = pb.DriftDetected(
-        model=watch.model,
-        version=version.number,
-        kind=_PROTO_KIND[kind],
-        severity=_SEVERITY[alarm.severity],
-        action=_ACTION[rule.action],
-        evidence=[
-            pb.DriftEvidence(
-                subject=one.subject,
-                test=one.test,
-                statistic=one.statistic,
-                p_value=one.p_value,
-                effect=one.effect,
-                explanation=sentences[one.subject],
+    def _judge(
+        self, state: ModelState, stage: Stage, window: Window, version: Version | None
+    ) -> tuple[ModelState, Judged]:
+        known_at = maturity(self.watch, window)
+        rollout = rollout_evidence(self.watch, self.arms, window, known_at) if stage == "performance" else []
+        outcomes: list[Outcome] = []
+        old: Mapping[str, int | None] = {}
+        promised = promise(version, self.watch.loss) if version is not None else None
+        windows = state.versions_windows(window)
+        if version is not None and windows and windows[-1] == window:
+            lookback = Lookback(self.arms, version.number, windows)
+            context = Context(
+                self.watch, version, self.panes, lookback, known_at, state.first_until, self.newest_data()
             )
-            for one in alarm.evidence[:MAX_EVIDENCE]
-        ],
-        pipeline=watch.pipeline,
-        reason=reason(watch, what, alarm.windows, len(alarm.evidence), strongest),
-    )
-    message.since.FromMicroseconds(alarm.since)
-    message.until.FromMicroseconds(alarm.until)
-    return message
+            state, outcomes = self._weigh_all(state, stage, context)
+            old = ages(context) if stage == "inputs" else {}
+        mean = promised.mean if promised is not None and windows else None
+        number = state.version if version is None else version.number
+        judged = Judged(stage, window, number, tuple(outcomes), tuple(rollout), old, mean)
+        return state.judged(stage, window), judged
+
+    def _weigh_all(self, state: ModelState, stage: Stage, context: Context) -> tuple[ModelState, list[Outcome]]:
+        outcomes: list[Outcome] = []
+        for monitor, rule, level in monitors_on(self.watch, context.window):
+            if monitor.stage != stage:
+                continue
+            if monitor.name == "detector":
+                detector, found = feed(context, state.detector, level / context.window.rows)
+                state, context = replace(state, detector=detector), replace(context, detections=tuple(found))
+            for part, share in _parts(monitor, context, level):
+                state, outcome = weigh(state, monitor, rule, part, share, self.mutes)
+                outcomes.extend([outcome] if outcome else [])
+        return state, outcomes
+
+
+def _parts(monitor: Monitor, context: Context, level: float) -> list[tuple[Context, float]]:
+    """All rows, and each slice of them, with their shares of the level: a half for all, a half for the slices."""
+    slices = sorted(context.merged(1).slices) if monitor.sliced else []
+    if not slices:
+        return [(context, level)]
+    each = level * SLICES_SHARE / len(slices)
+    return [(context, level * (1 - SLICES_SHARE)), *((replace(context, slice=name), each) for name in slices)]

@@ -1,15 +1,17 @@
-"""What is watched: the rules of each model's pipeline and the promise of each of its versions."""
+"""What is watched: the monitors of each model's pipeline and what each of its versions learnt from."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import lru_cache
 from typing import Literal
 
 from tidemill.v1.model_pb2 import ModelApproved
-from tidemill_contracts.pipeline import DriftRule, PerformanceRule, Pipeline
-from tidemill_stats import DataProfile, from_proto
+from tidemill_contracts.durations import microseconds
+from tidemill_contracts.monitors import Monitors
+from tidemill_contracts.pipeline import Pipeline, feature_name
+from tidemill_stats.reference import Reference, reference_from_proto
 
-MICROSECOND = timedelta(microseconds=1)
+KEPT_DECODED = 32
 
 
 @dataclass(frozen=True)
@@ -20,75 +22,83 @@ class Watch:
     pipeline: str
     task: Literal["classification", "regression"]
     classes: int | None
+    pane: int
     window: int
     lateness: int
-    delay: int
-    horizon: int
-    cooldown: int
-    input_drift: DriftRule | None
-    performance: PerformanceRule | None
+    label_delay: int
+    label_expiry: int
+    slices: tuple[str, ...]
+    monitors: Monitors
 
     @staticmethod
     def of(pipeline: Pipeline) -> "Watch":
         """The watch that a pipeline file asks for."""
         monitors = pipeline.monitors
+        delay = microseconds(pipeline.label.delay)
+        lateness = microseconds(monitors.lateness)
+        expiry = microseconds(monitors.label_expiry) if monitors.label_expiry else max(2 * delay, lateness)
         return Watch(
             model=pipeline.model,
             pipeline=pipeline.name,
             task=pipeline.task,
             classes=pipeline.label.classes,
-            window=monitors.window // MICROSECOND,
-            lateness=monitors.lateness // MICROSECOND,
-            delay=pipeline.label.delay // MICROSECOND,
-            horizon=monitors.horizon,
-            cooldown=monitors.cooldown // MICROSECOND,
-            input_drift=monitors.input_drift,
-            performance=monitors.performance,
+            pane=microseconds(monitors.pane_length),
+            window=microseconds(monitors.window),
+            lateness=lateness,
+            label_delay=delay,
+            label_expiry=expiry,
+            slices=tuple(feature_name(feature) for feature in monitors.slices),
+            monitors=monitors,
         )
 
     @property
-    def label_patience(self) -> int:
-        """How long after the end of its window a prediction waits for its truth."""
-        return max(2 * self.delay, self.lateness)
+    def maturity(self) -> int:
+        """How long after its end a pane's performance is judged: when most truths have come."""
+        return max(self.label_delay, self.lateness)
 
     @property
-    def maturity(self) -> int:
-        """How long after its end a window's performance is judged: when most truths have come."""
-        return max(self.delay, self.lateness)
+    def loss(self) -> str:
+        """The loss whose rise is a fall of performance."""
+        rule = self.monitors.performance
+        if rule is not None and rule.metric is not None:
+            return rule.metric
+        return "squared_error" if self.classes is None else "log_loss"
 
 
 @dataclass(frozen=True)
 class Version:
-    """What an approved version was trained on (None: not said) and what it promised on its test rows."""
+    """What an approved version learnt from (None: not said) and what it promised on its test rows."""
 
     model: str
     number: int
-    reference: DataProfile | None
+    reference: Reference | None
     test_metrics: Mapping[str, float]
 
 
 class Catalogue:
-    """Every watched model and every approved version of it."""
+    """Every watched model and every approved version of it; references are read when they are first asked for."""
 
     def __init__(self, pipelines: Iterable[Pipeline]) -> None:
         watches = [Watch.of(pipeline) for pipeline in pipelines]
         self._watches = {watch.model: watch for watch in watches}
         self._model_of = {watch.pipeline: watch.model for watch in watches} | {model: model for model in self._watches}
-        self._versions: dict[tuple[str, int], Version] = {}
+        self._approved: dict[tuple[str, int], bytes] = {}
+        self._decoded = lru_cache(KEPT_DECODED)(self._decode)
 
-    def approve(self, approved: ModelApproved) -> Version:
-        """Note a version; a repetition changes nothing. Raises StatsError when its profile contradicts itself."""
-        key = (approved.model, approved.version)
-        if key not in self._versions:
-            reference = from_proto(approved.training_profile) if approved.HasField("training_profile") else None
-            self._versions[key] = Version(approved.model, approved.version, reference, dict(approved.test_metrics))
-        return self._versions[key]
+    def approve(self, approved: ModelApproved) -> None:
+        """Note a version; a repetition changes nothing."""
+        self._approved.setdefault((approved.model, approved.version), approved.SerializeToString())
+
+    def is_approved(self, model: str, number: int) -> bool:
+        return (model, number) in self._approved
 
     def watch(self, model: str) -> Watch | None:
         return self._watches.get(model)
 
     def version(self, model: str, number: int) -> Version | None:
-        return self._versions.get((model, number))
+        """What is known of a version, None if it is not approved. Raises StatsError when its reference contradicts
+        itself."""
+        return self._decoded(model, number) if self.is_approved(model, number) else None
 
     def model_of(self, name: str) -> str:
         """The model that a model's or a pipeline's name means; empty if it means none."""
@@ -98,3 +108,8 @@ class Catalogue:
     def models(self) -> list[str]:
         """Names of the watched models, sorted."""
         return sorted(self._watches)
+
+    def _decode(self, model: str, number: int) -> Version:
+        approved = ModelApproved.FromString(self._approved[model, number])
+        reference = reference_from_proto(approved.reference) if approved.HasField("reference") else None
+        return Version(model, number, reference, dict(approved.test_metrics))

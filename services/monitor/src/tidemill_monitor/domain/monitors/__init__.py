@@ -1,0 +1,1 @@
+"""The monitors: each a pure function from a window and those before it to evidence."""

@@ -1,0 +1,75 @@
+"""Predictions as columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from tidemill_stats.arrays import BoolArray, ByteArray, FloatArray, HashArray, IntArray, SingleArray
+
+from tidemill_monitor.domain.cells import Values
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of one arm with equal columns, in the order of their offsets; each array is of shape [n].
+
+    `keys`: uint64. `times`: event times, microseconds. `before`: the latest event time of the messages before.
+    `limits`: the latest event time that is no mistake. `latencies`: seconds, NaN if not said. `outputs`: float32 [n,
+    width], NaN without an answer. `answered`: whether there is an answer. `inputs`: by name; empty if not to be read.
+    """
+
+    keys: HashArray
+    times: IntArray
+    offsets: IntArray
+    before: IntArray
+    limits: IntArray
+    latencies: FloatArray
+    outputs: SingleArray
+    answered: bool
+    inputs: Mapping[str, Values]
+
+    def part(self, first: int, last: int) -> "Predictions":
+        """Rows first to last - 1."""
+        cut = slice(first, last)
+        inputs: dict[str, Values] = {name: values[cut] for name, values in self.inputs.items()}
+        return Predictions(
+            self.keys[cut],
+            self.times[cut],
+            self.offsets[cut],
+            self.before[cut],
+            self.limits[cut],
+            self.latencies[cut],
+            self.outputs[cut],
+            self.answered,
+            inputs,
+        )
+
+    def take(self, rows: IntArray) -> "Predictions":
+        """The rows of these places, in their order."""
+        if np.array_equal(rows, np.arange(self.keys.size)):
+            return self
+        inputs: dict[str, Values] = {}
+        for name, values in self.inputs.items():
+            inputs[name] = values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows.tolist()]
+        return Predictions(
+            self.keys[rows],
+            self.times[rows],
+            self.offsets[rows],
+            self.before[rows],
+            self.limits[rows],
+            self.latencies[rows],
+            self.outputs[rows],
+            self.answered,
+            inputs,
+        )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of each prediction: key, answer (float32 [n, width]), whether there was one, and its slices (uint8
+    [n, features])."""
+
+    keys: HashArray
+    outputs: SingleArray
+    answered: BoolArray
+    slices: ByteArray
