@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tidemill_local.commands import demo, dlq, models, quality, stack, topics
+from tidemill_local.commands import demo, dlq, drift, models, monitor, quality, stack, topics
 from tidemill_local.console import fail, report
 from tidemill_local.errors import StackError
 from tidemill_local.stack import Stack
@@ -22,6 +22,8 @@ for group in (stack, models, quality, demo):
     group.register(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(drift.app, name="drift")
+app.add_typer(monitor.app, name="monitor")
 
 
 @app.callback()

@@ -19,7 +19,8 @@ def call(method: str, url: str, body: object | None = None) -> Any:
     place = urlsplit(url)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=SECONDS)
     try:
-        connection.request(method, place.path, json.dumps(body) if body else None, _headers())
+        target = f"{place.path}?{place.query}" if place.query else place.path
+        connection.request(method, target, json.dumps(body) if body else None, _headers())
         answer = connection.getresponse()
         content = json.load(answer)
     except (OSError, http.client.HTTPException) as error:

@@ -9,6 +9,7 @@ from tidemill_local.home import ROOT, Home
 from tidemill_local.part import Part, answers_ok
 
 SETTINGS = ROOT / "deploy/env"
+NOTIFIERS = ROOT / "deploy/notifiers.yaml"
 
 
 def read_env(file: Path) -> dict[str, str]:
@@ -36,6 +37,8 @@ def addresses(home: Home, ports: Mapping[str, int], database_url: str, pipelines
         "TIDEMILL_HTTP_HOST": "127.0.0.1",
         "TIDEMILL_TRITON_URL": f"127.0.0.1:{ports['triton-grpc']}",
         "TIDEMILL_MODEL_REPOSITORY": str(home.folder("triton/models")),
+        "TIDEMILL_MONITOR_URL": f"http://127.0.0.1:{ports['monitor']}",
+        "TIDEMILL_NOTIFIERS": str(Path(os.environ.get("TIDEMILL_NOTIFIERS") or NOTIFIERS).resolve()),
     }
 
 

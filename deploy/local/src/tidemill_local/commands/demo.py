@@ -19,15 +19,19 @@ def demo(
     full: Annotated[
         bool, typer.Option("--full", help="Every flight of the year; the default is one in five until mid-June.")
     ] = False,
+    shuffled: Annotated[
+        bool, typer.Option("--shuffled", help="The control: the hours in a random order; there is no drift to find.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running, to look around.")] = False,
 ) -> None:
     """Replay a year of flights through the whole loop and report on it. Its data is apart from `tidemill up`'s."""
-    from tidemill_local.demo.run import FULL, QUICK, run
+    from tidemill_local.demo import run as replay
 
     given: Stack = context.obj
     stack = Stack(Home.at(given.home.path / "demo"), given.port_offset, progress=report)
     try:
-        run(stack, FULL if full else QUICK)
+        size = replay.FULL if full else replay.QUICK
+        replay.run(stack, replay.shuffled(size) if shuffled else size)
     finally:
         if keep:
             out.print(f"The stack runs on; look around with ./tidemill --home {stack.home.path} status", soft_wrap=True)

@@ -3,9 +3,11 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from io import BytesIO
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import matplotlib as mpl
 import numpy as np
@@ -13,8 +15,11 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
+from tidemill.v1.monitoring_pb2 import DriftDetected
 
+from tidemill_local.demo.alarms import alarm_section
 from tidemill_local.demo.clients import ClientStatistics
+from tidemill_local.demo.scores import NEW_YORK
 from tidemill_local.demo.watch import Mark
 
 COLOURS = {"drift": "#d98e04", "trained": "#5aa9c9", "approved": "#4c9f50", "rejected": "#c0392b", "swapped": "#1b5e20"}
@@ -35,10 +40,17 @@ class Result:
     setup_seconds: float
     replay_seconds: float
     trainings: int
+    alarms: Sequence[DriftDetected]
 
     @property
     def swaps(self) -> int:
         return sum(mark.kind == "swapped" for mark in self.marks)
+
+    @property
+    def first_retraining(self) -> datetime | None:
+        """When the second version began to serve, New York's time as the weeks are; None if none did."""
+        swapped = [mark.at for mark in self.marks if mark.kind == "swapped"]
+        return swapped[1].astimezone(ZoneInfo(NEW_YORK)).replace(tzinfo=None) if len(swapped) > 1 else None
 
 
 def table(result: Result) -> Table:
@@ -75,6 +87,8 @@ def write_html(result: Result, path: Path) -> None:
         ),
         "<h2>What happened</h2>",
         _html_table(["when", "what", ""], [(f"{m.at:%d %b %H:%M}", m.kind, m.text) for m in result.marks]),
+        "<h2>Alarms</h2>",
+        "".join(alarm_section(alarm) for alarm in result.alarms) or "<p>None.</p>",
         "<h2>Through the topics</h2>",
         _html_table(["topic", "messages"], [(name, f"{count:,}") for name, count in result.topics.items()]),
         "<h2>Client latencies</h2>",
@@ -95,15 +109,18 @@ def write_html(result: Result, path: Path) -> None:
 
 
 def summary(result: Result) -> str:
-    """The result in two sentences."""
+    """The result in a few sentences."""
     later = result.months.filter(pl.col("period").dt.month() > 3)
     gain = float((later["loop_auc"] - later["frozen_auc"]).mean() or 0.0)  # type: ignore[arg-type]
+    weeks = result.weeks.filter(pl.col("period") >= result.first_retraining) if result.first_retraining else None
+    better = 0 if weeks is None else weeks.filter(pl.col("loop_log_loss") < pl.col("frozen_log_loss")).height
     return (
         f"{result.statistics.requests:,} requests for {int(result.months['flights'].sum()):,} flights, "
-        f"{len(result.statistics.failures)} failed. The loop trained {result.trainings} times, swapped the model "
-        f"{max(0, result.swaps - 1)} times without a calendar, and from April on its AUC is {gain:+.3f} against the "
-        f"frozen first model's, on average over the months. Set-up {result.setup_seconds:.0f} s, replay "
-        f"{result.replay_seconds:.0f} s."
+        f"{len(result.statistics.failures)} failed. {len(result.alarms)} alarms; the loop trained {result.trainings} "
+        f"times, swapped the model {max(0, result.swaps - 1)} times without a calendar, and from April on its AUC is "
+        f"{gain:+.3f} against the frozen first model's, on average over the months. Its log loss is the lower one in "
+        f"{better} of the {0 if weeks is None else weeks.height} whole weeks after the first retraining. "
+        f"Set-up {result.setup_seconds:.0f} s, replay {result.replay_seconds:.0f} s."
     )
 
 
@@ -159,6 +176,7 @@ def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1c2b33 }
 img { width: 100% } table { border-collapse: collapse } h2 { margin-top: 2rem }
+.bars { display: flex; gap: 2rem; flex-wrap: wrap } figure { margin: .5rem 0 } figcaption { font-size: 13px }
 th, td { text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #e3e8ea;
   font-variant-numeric: tabular-nums }
 """

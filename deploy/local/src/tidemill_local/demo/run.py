@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Size:
     sample: float
     until: datetime
     pace: Pace
+    shuffle: int | None = None
 
     @property
     def most_lag(self) -> int:
@@ -50,6 +51,7 @@ QUICK = Size(
     pace=Pace(usual=60, retraining=6),
 )
 FULL = Size("Tidemill demo: New York's flights of 2013", sample=1.0, until=END, pace=Pace(usual=36, retraining=2))
+SHUFFLE_SEED = 2013
 IMPATIENCE = {"TIDEMILL_FLUSH_SECONDS": "0.3", "TIDEMILL_INGEST_FLUSH_SECONDS": "0.5"}
 """A second of the services' usual patience would be days of the flights'."""
 
@@ -72,6 +74,11 @@ def run(stack: Stack, size: Size) -> Path:
     return path
 
 
+def shuffled(size: Size) -> Size:
+    """The control: the same hours in a random order, so that there is no drift to find."""
+    return replace(size, title=f"{size.title}, its hours shuffled", shuffle=SHUFFLE_SEED)
+
+
 def forget(stack: Stack) -> None:
     """Remove the data of the stack's last run: a replay of the same records would be dropped as repeats."""
     for folder in ("kafka", "postgres", "triton", "lake", "artifacts", "work", "logs"):
@@ -80,7 +87,7 @@ def forget(stack: Stack) -> None:
 
 async def _replay(stack: Stack, size: Size, setup_seconds: float) -> report.Result:
     err.print("Reading the year's flights…")
-    timeline = await asyncio.to_thread(Timeline.load, size.sample)
+    timeline = await asyncio.to_thread(Timeline.load, size.sample, size.shuffle)
     past, live = split(list(timeline.ticks(size.until)))
     application = Application(f"127.0.0.1:{stack.ports['gateway-grpc']}", f"127.0.0.1:{stack.ports['gateway']}")
     producers = Producers(stack.bootstrap)
@@ -118,6 +125,7 @@ async def _replay(stack: Stack, size: Size, setup_seconds: float) -> report.Resu
         setup_seconds=setup_seconds,
         replay_seconds=replay_seconds,
         trainings=watcher.state.trainings,
+        alarms=watcher.state.alarms,
     )
 
 

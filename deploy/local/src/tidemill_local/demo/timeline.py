@@ -34,13 +34,13 @@ class Timeline:
     truths: pl.DataFrame
 
     @classmethod
-    def load(cls, sample: float) -> "Timeline":
-        """The year with a share of its flights, 0 to 1."""
+    def load(cls, sample: float, shuffle: int | None = None) -> "Timeline":
+        """The year with a share of its flights, 0 to 1; with a seed, its hours in a random order."""
         return cls(
-            weather=_by_hour(data.weather(), "observed_at"),
-            flights=_by_hour(data.flights(sample), "scheduled_departure"),
-            features=_by_hour(data.serving_features(sample), "scheduled_departure"),
-            truths=_by_hour(data.truths(sample), "known_at"),
+            weather=_by_hour(data.weather(shuffle), "observed_at"),
+            flights=_by_hour(data.flights(sample, shuffle), "scheduled_departure"),
+            features=_by_hour(data.serving_features(sample, shuffle), "scheduled_departure"),
+            truths=_by_hour(data.truths(sample, shuffle), "known_at"),
         )
 
     def ticks(self, until: datetime) -> Iterator[Tick]:

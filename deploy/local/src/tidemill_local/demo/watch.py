@@ -39,6 +39,7 @@ class LoopState:
     """What is known of the loop."""
 
     marks: list[Mark] = field(default_factory=list)
+    alarms: list[monitoring_pb2.DriftDetected] = field(default_factory=list)
     data_version: int = 0
     data_rows: int = 0
     champion: int = 0
@@ -97,6 +98,7 @@ class Watcher:
             self.state.data_version, self.state.data_rows = event.version, event.rows
         elif topic == topics.DRIFT_DETECTED:
             self._mark("drift", event.reason)
+            self.state.alarms.append(event)
             if event.action == monitoring_pb2.DRIFT_ACTION_RETRAIN:
                 self._settle()
         elif topic == topics.MODEL_TRAINED:
