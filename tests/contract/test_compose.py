@@ -87,7 +87,7 @@ def test_every_container_is_confined(compose: Compose):
 def test_ports_are_published_on_loopback_only(compose: Compose):
     published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
 
-    assert set(published) == {"gateway", "ingest", "registry", "grafana"}
+    assert set(published) == {"gateway", "ingest", "monitor", "registry", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -107,7 +107,7 @@ def test_images_are_pinned_by_tag(compose: Compose):
 def test_there_are_no_secrets_in_the_file(compose: Compose):
     secrets = [item for item in environments(compose) if SECRET.search(item[1])]
 
-    assert {name for name, _, _ in secrets} == {"grafana", "postgres", "registry", "trainer"}
+    assert {name for name, _, _ in secrets} == {"grafana", "monitor", "postgres", "registry", "trainer"}
     assert [item for item in secrets if not REQUIRED.search(item[2])] == []
 
 

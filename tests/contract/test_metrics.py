@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -64,15 +65,23 @@ def documented(root: Path) -> list[Metric]:
     return [Metric(row["name"], row["kind"], tuple(re.findall(r"`(\w+)`", row["labels"]))) for row in rows]
 
 
+def boards(root: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in sorted((root / "deploy/grafana/dashboards").glob("*.json"))]
+
+
 def expressions(root: Path) -> dict[str, str]:
-    board = json.loads((root / "deploy/grafana/dashboards/loop.json").read_text())
     rules = yaml.safe_load((root / "deploy/prometheus/alerts.yml").read_text())["groups"]
     drawn = {
-        f"panel {panel['title']} {target['refId']}": target["expr"]
+        f"{board['title']}, panel {panel['title']} {target['refId']}": target["expr"]
+        for board in boards(root)
         for panel in board["panels"]
         for target in panel.get("targets", [])
     }
-    marked = {f"annotation {item['name']}": item["expr"] for item in board["annotations"]["list"]}
+    marked = {
+        f"{board['title']}, annotation {item['name']}": item["expr"]
+        for board in boards(root)
+        for item in board["annotations"]["list"]
+    }
     alarmed = {f"alert {rule['alert']}": rule["expr"] for group in rules for rule in group["rules"]}
     return {**drawn, **marked, **alarmed}
 
@@ -143,8 +152,7 @@ def test_alerts_say_what_to_do(root: Path):
 
 
 def test_legends_show_labels_that_the_query_keeps(root: Path):
-    board = json.loads((root / "deploy/grafana/dashboards/loop.json").read_text())
-    targets = [target for panel in board["panels"] for target in panel.get("targets", [])]
+    targets = [target for board in boards(root) for panel in board["panels"] for target in panel.get("targets", [])]
 
     for target in targets:
         grouped = re.search(r"\bby \(([^)]*)\)", target["expr"])
@@ -154,3 +162,20 @@ def test_legends_show_labels_that_the_query_keeps(root: Path):
 
 def name_of(metric: Metric) -> str:
     return metric.name
+
+
+def test_panels_of_a_dashboard_do_not_overlap(root: Path):
+    for board in boards(root):
+        places = [panel["gridPos"] for panel in board["panels"]]
+        cells = [
+            (x, y)
+            for place in places
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        ]
+        assert len(cells) == len(set(cells)), board["title"]
+        assert max(x for x, _ in cells) < 24, board["title"]
+
+
+def test_dashboards_are_told_apart(root: Path):
+    assert len({board["uid"] for board in boards(root)}) == len(boards(root)) == 2

@@ -66,7 +66,7 @@ def trained(
     data.winner.test_metrics.update({"auc": auc, "log_loss": log_loss})
     data.incumbent.version = incumbent
     data.incumbent.test_metrics.update({"log_loss": incumbent_loss})
-    data.training_profile.rows = 1000
+    data.reference.inputs.rows = 1000
     data.lineage.data_version = 3
     return new_event("trainer", "rides", data)
 
@@ -140,7 +140,7 @@ async def test_the_first_model_becomes_version_1_and_serves(registry: Registry):
     assert (first, second) == ("model-approved", "routes")
     assert (approved.model, approved.version, approved.approved_by) == (MODEL, 1, "policy")
     assert approved.artifact_digest == event.data.artifact_digest
-    assert approved.training_profile.rows == 1000
+    assert approved.reference.inputs.rows == 1000
     assert dict(approved.test_metrics) == {"auc": 0.8, "log_loss": 0.4}
     assert [finding.passed for finding in approved.findings] == [True, True]
     assert (route.epoch, [(arm.version, arm.weight) for arm in route.arms], len(route.warm)) == (1, [(1, 1.0)], 0)
@@ -365,7 +365,8 @@ async def test_the_api_shows_who_serves_and_why(client: httpx.AsyncClient, regis
     assert [model["name"] for model in (await client.get("/models")).json()] == [MODEL]
     assert [(version["version"], version["state"]) for version in versions] == [(2, "approved"), (1, "approved")]
     assert versions[0]["training"]["lineage"]["data_version"] == "3"
-    assert "training_profile" not in versions[0]
+    assert "reference" not in versions[0]
+    assert "reference" not in versions[0]["training"]
     assert (await client.get("/models/rides/versions/1")).json()["version"] == 1
     assert (route["champion"], route["fallback"], route["epoch"]) == (2, 1, 2)
     assert [entry["sequence"] for entry in audit] == [2]

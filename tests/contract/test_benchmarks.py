@@ -1,0 +1,72 @@
+"""The benchmarks of the statistics, at one run each, print every figure and fail when one misses its target."""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+TITLES = (
+    "False alarms of windows",
+    "False alarms of the e-detector",
+    "Delay until a change is seen",
+    "Type I error of release tests, alpha 0.05",
+    "Rows until a verdict",
+    "Power by size of change",
+    "Speed",
+)
+VERDICT = r"\| (?:pass|FAIL) \|$"
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int
+    printed: str
+    written: str
+
+    def has_line(self, pattern: str) -> bool:
+        return re.search(pattern, self.written, re.MULTILINE) is not None
+
+
+@pytest.fixture(scope="module")
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    file = tmp_path_factory.mktemp("benchmarks") / "tables.md"
+    command = [sys.executable, "-W", "error", "-m", "benchmarks.stats", "all", "--runs", "1", "--markdown", str(file)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200, check=False)
+    assert not done.stderr
+    return Finished(done.returncode, done.stdout, file.read_text())
+
+
+def test_every_table_is_printed_and_written(finished: Finished) -> None:
+    assert tuple(re.findall(r"^### (.+)$", finished.written, re.MULTILINE)) == TITLES
+    assert all(title in finished.printed for title in TITLES)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"^\| independent rows, 50,000 rows in 30 days \| level alone \|.* ≤ asked, within chance ",
+        r"^\| 20 heavy-tailed features \|.* ≤ asked ",
+        r"^\| error rate \.2 to \.3 \| e-detector.* ≤ 500 ",
+        r"^\| error rate \.2 to \.4 \| e-detector.* ≤ 160 ",
+        r"^\| 0\.5 sigma in one of 20 features \| e-detector.* ≤ 1,000 ",
+        r"^\| e-process of proportions \|.* ≤ 0\.05 ",
+        r"^\| windows and e-detector.* ≥ 2,000,000 ",
+    ],
+)
+def test_a_figure_stands_beside_its_target(finished: Finished, line: str) -> None:
+    assert finished.has_line(line + VERDICT)
+
+
+def test_a_missed_target_fails_the_command(finished: Finished) -> None:
+    missed = finished.written.count("| FAIL |")
+    assert finished.code == int(missed > 0)
+    assert (f"{missed} targets missed" if missed else "all targets met") in finished.printed
+
+
+def test_river_is_compared_and_not_judged(finished: Finished) -> None:
+    assert finished.has_line(r"^\| error rate \.2 to \.3 \| river ADWIN \|")
+    assert finished.has_line(r"^\| change \|.* ADWIN \|.* KSWIN \|")
+    assert not finished.has_line(r"^\|.* river .*" + VERDICT)
