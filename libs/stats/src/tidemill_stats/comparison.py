@@ -120,6 +120,11 @@ class Comparison:
         rare = [special for special in self.specials if sum(special) < enough]
         return sum(special[0] for special in rare), sum(special[1] for special in rare)
 
+    @property
+    def is_tabled(self) -> bool:
+        """Whether `table` has at least two cells and something of both sides: all that a side has may be rare."""
+        return not self.empty and self.table.shape[1] > 1 and bool(self.table.any(axis=1).all())
+
     @cached_property
     def distance(self) -> float:
         """Jensen-Shannon distance, 0 to 1, of the cells of `table` and the rare values, less what chance alone gives.

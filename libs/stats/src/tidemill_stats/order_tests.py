@@ -10,6 +10,7 @@ from tidemill_stats.comparison import Comparison, DriftResult
 _LARGE = 300.0
 _FAR = 9.0
 _STEPS = 40
+_FEWEST = 5.0
 
 
 def kolmogorov_smirnov(comparison: Comparison) -> DriftResult | None:
@@ -17,8 +18,8 @@ def kolmogorov_smirnov(comparison: Comparison) -> DriftResult | None:
 
     Kolmogorov (1933), Smirnov (1948), Ann. Math. Statist. 19(2). The p-value is exact given the cells' totals, for both
     sizes and with ties (`exit_probability`), up to rounding the counts if there is a design effect. Effect: the
-    distance less its mean square without drift, pi^2/12 (1/n + 1/m). None unless numbers, or if a side has none or all
-    are in one cell.
+    distance less its mean square without drift, pi^2/12 (1/n + 1/m). None unless numbers, or if a side has fewer than 5
+    or all are in one cell.
     """
     cells = _ordered(comparison)
     if cells is None:
@@ -46,7 +47,7 @@ def wasserstein(comparison: Comparison) -> DriftResult | None:
     Sizes of nm / (n + m) over 300 are judged at 300, where the limit is reached; at the largest area possible it is an
     upper bound (Chernoff 1952), and nine deviations out and beyond the Gaussian limit's (Borell 1975, Invent. Math.
     30(2)). Some 15 ms a column. Effect: the distance less its mean square without drift. None unless numbers, or if a
-    side has none, all are in one cell, or the reference is constant.
+    side has fewer than 5, all are in one cell, or the reference is constant.
     """
     cells = _ordered(comparison)
     if cells is None or comparison.numbers is None or comparison.numbers[0].moments.variance <= 0:
@@ -70,7 +71,7 @@ def _ordered(comparison: Comparison) -> FloatArray | None:
     if comparison.numbers is None:
         return None
     cells = comparison.cells
-    if min(cells.sum(axis=1)) == 0 or np.count_nonzero(cells.sum(axis=0)) < 2:
+    if min(cells.sum(axis=1)) < _FEWEST or np.count_nonzero(cells.sum(axis=0)) < 2:
         return None
     return cells
 
@@ -119,7 +120,7 @@ def _saddlepoint(totals: IntArray, draws: int, weights: FloatArray, area: float,
         tilt += step
         value, slope, curve = area_cumulants(totals, draws, weights, tilt)
         if not curve > 1e-6 * variance:
-            return float(np.exp(value - tilt * area)) if tilt > 0 else 1.0
+            return float(np.exp(min(0.0, value - tilt * area))) if tilt > 0 else 1.0
     w = float(np.sign(tilt) * np.sqrt(max(0.0, 2 * (tilt * area - value))))
     v = tilt * float(np.sqrt(curve))
     if w == 0 or v == 0:
