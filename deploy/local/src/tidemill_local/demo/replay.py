@@ -56,18 +56,13 @@ class Replay:
         self.truths = 0
 
     async def history(self, ticks: Sequence[Tick]) -> None:
-        """Push what happened before the first prediction, as fast as the loop takes it.
-
-        Truths follow when all records have been stored: data set versions are cut when labels come, and after the last
-        of these none will for a while.
-        """
-        for step in (self._push, self._tell):
-            for number, tick in enumerate(ticks):
-                await step(tick)
-                if number % FLUSH_TICKS == 0:
-                    await self._producers.flush()
-            await self._producers.flush()
-            await self._consumers.done()
+        """Push what happened before the first prediction, as fast as the loop takes it."""
+        for number, tick in enumerate(ticks):
+            await self._push(tick)
+            await self._tell(tick)
+            if number % FLUSH_TICKS == 0:
+                await self._producers.flush()
+        await self._producers.flush()
 
     async def live(self, ticks: Sequence[Tick]) -> None:
         """From the first prediction on: push, ask, and tell the truth when it is known."""
