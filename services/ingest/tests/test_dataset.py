@@ -82,8 +82,8 @@ def test_the_digest_depends_on_rows_and_history(pipeline) -> None:
     ("labels", "hour", "due"), [(0, 0, False), (3, 10, False), (4, 10, True), (1, 24 * 7 + 1, True), (0, 24 * 8, False)]
 )
 def test_a_version_is_due_after_enough_labels_or_enough_time(pipeline, labels: int, hour: float, due: bool) -> None:
-    progress = Progress(version=1, rows=5, labels=10, observed_until=hours(0))
-    assert is_due(pipeline, progress, LabelSummary(10 + labels, hours(-50), hours(hour))) is due
+    progress = Progress(version=1, rows=5, observed_until=hours(0))
+    assert is_due(pipeline, progress, LabelSummary(labels, hours(-50), hours(hour))) is due
 
 
 class Loop:
@@ -96,12 +96,24 @@ class Loop:
             for name, source in pipeline.sources.items()
         }
         self.labels = StreamStore(lake, LabelStream([pipeline]), lake.labels())
-        self.writer = DatasetWriter(lake, pipeline)
+        self.now = 0.0
+        self.writer = DatasetWriter(lake, pipeline, clock=self.clock)
         self.announced = self.writer.resume()
 
+    def clock(self) -> float:
+        """Each look at it is a second later."""
+        self.now += 1
+        return self.now
+
     def push(self, first: int, count: int) -> None:
+        self.push_records(first, count)
+        self.push_labels(first, count)
+
+    def push_records(self, first: int, count: int) -> None:
         self.stores["weather"].store([message(weather(i, i / 10), offset=i) for i in range(first, first + count)])
         self.stores["rides"].store([message(ride(f"r{i}", i), offset=i) for i in range(first, first + count)])
+
+    def push_labels(self, first: int, count: int) -> None:
         self.labels.store([message(truth(f"r{i}", i % 2, hour=i + 1), offset=i) for i in range(first, first + count)])
 
 
@@ -142,3 +154,40 @@ def test_the_first_version_counts_time_from_the_first_label(pipeline) -> None:
     assert is_due(pipeline, Progress(), LabelSummary(2, hours(0), hours(24 * 7)))
     assert not is_due(pipeline, Progress(), LabelSummary(2, hours(0), hours(24 * 7 - 1)))
     assert not is_due(pipeline, Progress(), LabelSummary(0, None, None))
+
+
+def test_labels_that_came_before_their_records_are_used_when_those_come(tmp_path, pipeline) -> None:
+    loop = Loop(tmp_path.as_uri(), pipeline)
+    loop.push_labels(0, 12)
+    loop.push_records(0, 5)
+    first = loop.writer.write_if_due()
+    loop.push_records(5, 3)
+    too_few = loop.writer.write_if_due()
+    loop.push_records(8, 4)
+    loop.now += 100
+    second = loop.writer.write_if_due()
+    assert too_few is None
+    assert [(one.version, one.rows) for one in (first, second) if one] == [(1, 5), (2, 12)]
+
+
+def test_a_last_few_rows_are_written_when_enough_time_lies_between_their_labels(tmp_path, pipeline) -> None:
+    loop = Loop(tmp_path.as_uri(), pipeline)
+    loop.push(0, 4)
+    assert loop.writer.write_if_due()
+    loop.labels.store([message(truth("r4", 1, hour=4 + 24 * 7), offset=4)])
+    assert loop.writer.write_if_due() is None
+    loop.push_records(4, 1)
+    loop.now += 100
+    second = loop.writer.write_if_due()
+    assert second is not None
+    assert second.rows == 5
+
+
+def test_an_assembly_in_vain_is_not_repeated_at_once(tmp_path, pipeline) -> None:
+    loop = Loop(tmp_path.as_uri(), pipeline)
+    loop.push_labels(0, 4)
+    assert loop.writer.write_if_due() is None
+    loop.push_records(0, 4)
+    assert loop.writer.write_if_due() is None
+    loop.now += 10
+    assert loop.writer.write_if_due() is not None

@@ -5,6 +5,8 @@ The announcement is kept in the commit that makes the version, so that after a c
 
 import base64
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
 
@@ -23,29 +25,36 @@ from tidemill_ingest.adapters.lake import Lake
 from tidemill_ingest.domain.dataset import (
     EVENT_TIME,
     RECORD_ID,
-    LabelSummary,
     Progress,
     assemble,
     chained_digest,
     is_due,
+    summary_of,
 )
 
 PROGRESS = "tidemill.progress"
 ANNOUNCEMENT = "tidemill.data-arrived"
+REST = 10
 
 log = logs.get_logger(__name__)
 
 
 class DatasetWriter:
-    """One pipeline's data set. Calls block; use them off the event loop."""
+    """One pipeline's data set. Calls block; use them off the event loop.
 
-    def __init__(self, lake: Lake, pipeline: PipelineFile) -> None:
+    Labels may wait for their records, for ever if those never come. After an assembly in vain it rests ten times as
+    long as that took, so that waiting labels cost little; `clock` gives seconds.
+    """
+
+    def __init__(self, lake: Lake, pipeline: PipelineFile, clock: Callable[[], float] = time.monotonic) -> None:
         self.pipeline = pipeline
         self._dataset = lake.dataset(pipeline)
         self._labels = lake.labels()
         self._sources = {name: lake.records(name, source) for name, source in pipeline.sources.items()}
         self._application = f"dataset/{pipeline.name}"
         self._progress = Progress()
+        self._clock = clock
+        self._rests_until = 0.0
 
     def resume(self) -> DataArrived | None:
         """Read where the data set stands; the announcement of its newest version, None if there is none."""
@@ -56,34 +65,41 @@ class DatasetWriter:
         return DataArrived.FromString(base64.b64decode(announcement)) if announcement else None
 
     def write_if_due(self) -> DataArrived | None:
-        """Write the next version if one is due and has rows; its announcement.
+        """Write the next version if one is due; its announcement.
 
         Another member may have written it meanwhile: then its announcement is returned, which is the same.
         """
+        started = self._clock()
+        if started < self._rests_until:
+            return None
         self._labels.open()
         labels = self._labels.summary({"pipeline": self.pipeline.name}, "observed_at")
-        if not is_due(self.pipeline, self._progress, labels):
+        if not is_due(self.pipeline, self._progress, replace(labels, count=labels.count - self._progress.rows)):
             return None
         try:
-            return self._write(labels)
+            announcement = self._write()
         except Conflict:
             log.info("another member wrote the data set", pipeline=self.pipeline.name)
             return self.resume()
+        if announcement is None:
+            ended = self._clock()
+            self._rests_until = ended + REST * (ended - started)
+        return announcement
 
-    def _write(self, labels: LabelSummary) -> DataArrived | None:
+    def _write(self) -> DataArrived | None:
         before = self._progress
         self._dataset.open()
         if self._dataset.transaction_version(self._application) != before.version:
             raise Conflict(f"version {before.version} is not the newest any more")
-        rows = self._assemble(before.version + 1)
-        if rows.is_empty():
-            self._progress = replace(before, labels=labels.count, observed_until=labels.newest)
+        labels = self._labels.read(condition=ds.field("pipeline") == self.pipeline.name)
+        rows = self._assemble(labels, before.version + 1)
+        used = summary_of(labels, rows)
+        if not is_due(self.pipeline, before, used):
             return None
         after = Progress(
             version=before.version + 1,
             rows=before.rows + rows.height,
-            labels=labels.count,
-            observed_until=labels.newest,
+            observed_until=used.newest,
             digest=chained_digest(before.digest, rows),
         )
         announcement = self._announcement(after, rows)
@@ -100,8 +116,7 @@ class DatasetWriter:
         self._measure()
         return announcement
 
-    def _assemble(self, version: int) -> pl.DataFrame:
-        labels = self._labels.read(condition=ds.field("pipeline") == self.pipeline.name)
+    def _assemble(self, labels: pl.DataFrame, version: int) -> pl.DataFrame:
         for table in self._sources.values():
             table.open()
         sources = {name: table.read() for name, table in self._sources.items()}

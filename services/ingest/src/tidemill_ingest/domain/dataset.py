@@ -15,11 +15,10 @@ VERSION = "version"
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a pipeline's data set stands: the last version, and the labels seen by then."""
+    """Where a pipeline's data set stands: the last version, its rows, and the newest time one of their labels has."""
 
     version: int = 0
     rows: int = 0
-    labels: int = 0
     observed_until: datetime | None = None
     digest: str = ""
 
@@ -33,13 +32,24 @@ class LabelSummary:
     newest: datetime | None
 
 
-def is_due(pipeline: Pipeline, progress: Progress, labels: LabelSummary) -> bool:
-    """Whether a new version is due: enough new labels, or enough time since the last version or the first label."""
-    fresh = labels.count - progress.labels
-    since = progress.observed_until or labels.oldest
-    if fresh <= 0 or labels.newest is None or since is None:
+def is_due(pipeline: Pipeline, progress: Progress, unused: LabelSummary) -> bool:
+    """Whether `unused` labels are enough for a new version: in number, or in time since the last version's newest
+    label (for the first version: since the first of them)."""
+    since = progress.observed_until or unused.oldest
+    if unused.count <= 0 or unused.newest is None or since is None:
         return False
-    return fresh >= pipeline.dataset.announce_every_rows or labels.newest - since >= pipeline.dataset.announce_every
+    return (
+        unused.count >= pipeline.dataset.announce_every_rows or unused.newest - since >= pipeline.dataset.announce_every
+    )
+
+
+def summary_of(labels: pl.DataFrame, rows: pl.DataFrame) -> LabelSummary:
+    """The labels that `rows` of a data set have; `labels` has record_id and observed_at."""
+    observed = labels.filter(pl.col(RECORD_ID).is_in(rows[RECORD_ID].implode()))["observed_at"]
+    oldest, newest = observed.min(), observed.max()
+    assert oldest is None or isinstance(oldest, datetime)
+    assert newest is None or isinstance(newest, datetime)
+    return LabelSummary(rows.height, oldest, newest)
 
 
 def assemble(
