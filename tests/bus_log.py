@@ -7,6 +7,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from google.protobuf.message import Message
 from tidemill_local.offsets import partitions
+from tidemill_runtime import kafka
 from tidemill_runtime.events import headers_of, new_event
 
 
@@ -46,8 +47,8 @@ class BusLog:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
-        await self._producer.stop()
+        await kafka.close(self._consumer)
+        await kafka.close(self._producer)
 
     async def send(self, topic: str, data: Message, *, partition: int | None = None, key: str = "") -> None:
         """An event, as the project's services send it."""

@@ -1,5 +1,6 @@
 """One running stack for every test that needs the real parts; tests use topics, schemas and names of their own."""
 
+import atexit
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,8 +16,12 @@ PIPELINES = Path(__file__).parent / "pipelines"
 
 @pytest.fixture(scope="session")
 def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Kafka, PostgreSQL and Triton with every topic, and no service yet."""
+    """Kafka, PostgreSQL and Triton with every topic, and no service yet.
+
+    Whatever ends the tests, the stack ends with them: pytest tears nothing more down after a cancellation.
+    """
     stack = Stack(tmp_path_factory.mktemp("stack"), PORT_OFFSET, pipelines=PIPELINES)
+    atexit.register(stack.down)
     try:
         stack.up(INFRASTRUCTURE)
         yield stack

@@ -15,6 +15,7 @@ from ledger import Ledger, Places, imbalances
 from tidemill.v1.prediction_pb2 import GroundTruth
 from tidemill.v1.training_pb2 import TrainingRequested
 from tidemill_local.stack import Stack
+from tidemill_runtime import kafka
 from tidemill_runtime.events import headers_of, new_event
 from world import Wave, tides, wave
 
@@ -43,7 +44,7 @@ class Driver:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._producer.stop()
+        await kafka.close(self._producer)
         await self._grpc.close()
         await self._rest.close()
         await self.http.aclose()

@@ -22,6 +22,7 @@ from tidemill.v1.monitoring_pb2 import DriftDetected
 from tidemill.v1.prediction_pb2 import PredictionBatch
 from tidemill.v1.training_pb2 import ModelTrained
 from tidemill_contracts import topics
+from tidemill_runtime import kafka
 
 
 @dataclass
@@ -186,7 +187,7 @@ async def _reader(bootstrap: str, topic: str) -> AsyncIterator[AIOKafkaConsumer]
     try:
         yield consumer
     finally:
-        await consumer.stop()
+        await kafka.close(consumer)
 
 
 def _column(table: str, name: str) -> list[Any]:

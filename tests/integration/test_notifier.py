@@ -1,7 +1,7 @@
 """Alarms on a real Kafka reach their channels once; what stays undelivered is a dead letter that names the channel."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -46,7 +46,10 @@ async def chat() -> AsyncIterator[HttpReceiver]:
 @pytest.fixture
 def monitor_settings(
     infrastructure: Stack, ops: HttpReceiver, chat: HttpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> MonitorSettings:
+) -> Iterator[MonitorSettings]:
+    """A notifier's settings; the stack's own monitor stands still, as it would take a part of the alarms."""
+    own = infrastructure.is_running("monitor")
+    infrastructure.stop("monitor")
     for name, value in infrastructure.environment("monitor").items():
         if name.startswith("TIDEMILL_"):
             monkeypatch.setenv(name, value)
@@ -54,7 +57,9 @@ def monitor_settings(
     monkeypatch.setenv("CHAT_URL", chat.url())
     file = tmp_path / "notifiers.yaml"
     file.write_text(FILE.format(ops=ops.url()))
-    return MonitorSettings(notifiers=file)
+    yield MonitorSettings(notifiers=file)
+    if own:
+        infrastructure.start("monitor")
 
 
 @asynccontextmanager
