@@ -30,6 +30,7 @@ MAX_BACKOFF_SECONDS = 10.0
 POLL_MS = 500
 POLL_MESSAGES = 500
 SEND_SECONDS = 30
+CATCH_UP_SECONDS = 300
 MAX_CAUSE_CHARACTERS = 2000
 
 Handler = Callable[[Event[Any]], Awaitable[None]]
@@ -240,6 +241,11 @@ class TableReader:
     @property
     def failed(self) -> asyncio.Future[None]:
         return self._worker.failed
+
+    async def wait_caught_up(self) -> None:
+        """Wait until it has caught up. Raises TimeoutError after five minutes."""
+        async with asyncio.timeout(CATCH_UP_SECONDS):
+            await self.caught_up.wait()
 
     async def start(self) -> None:
         self._client = await kafka.open_consumer(self._settings, None, f"reader-{self._topic}", self._topic)

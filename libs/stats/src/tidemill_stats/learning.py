@@ -7,7 +7,7 @@ import numpy as np
 
 from tidemill_stats.answers import output_columns, row_losses
 from tidemill_stats.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from tidemill_stats.column import with_ends
+from tidemill_stats.column import most_frequent, with_ends
 from tidemill_stats.effects import Stream, effects_by_scale
 from tidemill_stats.encoding import Encoding
 from tidemill_stats.errors import InvalidInput
@@ -132,8 +132,8 @@ def cut(times: IntArray, windows: Windows) -> Iterator[slice]:
 
 def slice_values(column: CategoricalProfile) -> tuple[str, ...]:
     """Values of a column that are watched as slices: the most frequent ones, at most `SLICE_CAP`, ties by name."""
-    order = sorted(zip(column.counts.tolist(), column.categories, strict=True), key=lambda one: (-one[0], one[1]))
-    return tuple(sorted(name for count, name in order[:SLICE_CAP] if count))
+    counts = dict(zip(column.categories, column.counts.tolist(), strict=True))
+    return most_frequent({name: count for name, count in counts.items() if count}, SLICE_CAP)
 
 
 def _with_ends(profile: DataProfile) -> DataProfile:

@@ -1,6 +1,5 @@
 """Composition of the monitor."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from tidemill.v1.data_pb2 import DataArrived
@@ -29,7 +28,6 @@ from tidemill_monitor.settings import MonitorSettings
 
 JOIN = "join"
 EVALUATION = "evaluation"
-CATCH_UP_SECONDS = 300
 
 
 def main() -> None:
@@ -92,9 +90,8 @@ class _Prepared:
         self._evaluation = evaluation
 
     async def start(self) -> None:
-        async with asyncio.timeout(CATCH_UP_SECONDS):
-            for reader in self._readers:
-                await reader.caught_up.wait()
+        for reader in self._readers:
+            await reader.wait_caught_up()
         self._evaluation.prediction_partitions = await self._producer.partitions(topics.PREDICTIONS)
 
     async def stop(self) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from prometheus_client import Gauge
-from tidemill.v1.monitoring_pb2 import DriftAction, DriftDetected, DriftKind
+from tidemill.v1.monitoring_pb2 import DriftKind
 
 from tidemill_monitor import metrics
 from tidemill_monitor.domain.finding import Outcome
 from tidemill_monitor.domain.judgement import Judged
 from tidemill_monitor.domain.pane_store import PaneStore
 from tidemill_monitor.domain.watched import Watch
+from tidemill_monitor.notify.notice import action_name
 from tidemill_monitor.records import Raised
 
 KINDS = {"inputs": "input", "performance": "performance"}
@@ -42,16 +43,11 @@ def show(
 
 def _count(raised: Raised) -> None:
     alarm = raised.alarm
-    kind = _lower(DriftKind.Name(alarm.kind), "DRIFT_KIND_")
+    kind = DriftKind.Name(alarm.kind).removeprefix("DRIFT_KIND_").lower()
     if raised.muted_by:
         metrics.MUTED.labels(alarm.model, kind).inc()
     else:
-        metrics.ALARMS.labels(alarm.model, kind, asked(alarm)).inc()
-
-
-def asked(alarm: DriftDetected) -> str:
-    """The action an alarm asks for, in lower case."""
-    return _lower(DriftAction.Name(alarm.action), "DRIFT_ACTION_")
+        metrics.ALARMS.labels(alarm.model, kind, action_name(alarm.action)).inc()
 
 
 def _show_outcome(model: str, version: str, outcome: Outcome) -> None:
@@ -91,7 +87,3 @@ def _drop_other_versions(gauge: Gauge, model: str, version: str) -> None:
     for sample in next(iter(gauge.collect())).samples:
         if sample.labels["model"] == model and sample.labels["version"] != version:
             gauge.remove(*(sample.labels[name] for name in gauge._labelnames))
-
-
-def _lower(name: str, prefix: str) -> str:
-    return name.removeprefix(prefix).lower()

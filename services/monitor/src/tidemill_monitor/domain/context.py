@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tidemill_stats.effects import SCALES
 from tidemill_stats.reference import DesignEffects, Reference
 
 from tidemill_monitor.domain.arms import Arms
@@ -12,7 +13,6 @@ from tidemill_monitor.domain.pane_store import Arm, PaneStore
 from tidemill_monitor.domain.watched import Version, Watch
 from tidemill_monitor.domain.windows import Window
 
-SCALES = (1, 4, 16)
 BEFORE = 16
 MIN_ROWS = 30
 

@@ -11,8 +11,9 @@ from tidemill_stats.estimation import EstimatedMetric, estimate_error_rate, esti
 from tidemill_stats.reference import Reference
 from tidemill_stats.scores import ScoreSums
 
+from tidemill_monitor.domain.context import MIN_ROWS
 from tidemill_monitor.domain.merged import Part
-from tidemill_monitor.domain.monitors.loss import MIN_ROWS, Rise
+from tidemill_monitor.domain.monitors.loss import Rise
 
 ESTIMATORS = {"log_loss": estimate_log_loss, "error_rate": estimate_error_rate}
 

@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from tidemill_stats.arrays import ByteArray, IntArray
-from tidemill_stats.column import CategoricalProfile, most_frequent
+from tidemill_stats.column import CategoricalProfile
+from tidemill_stats.learning import SLICE_CAP, slice_values
 from tidemill_stats.reference import Reference
-
-MAX_VALUES = 20
 
 
 class Slices:
     """The slices of one version, numbered from 1: those whose training rows the reference profiles on their own, or
-    else the `MAX_VALUES` most frequent values of each feature."""
+    else the most frequent values of each feature."""
 
     def __init__(self, features: Sequence[str], reference: Reference | None) -> None:
         columns = reference.inputs.columns if reference is not None and reference.inputs is not None else {}
@@ -55,6 +54,5 @@ def _values(feature: str, column: CategoricalProfile, reference: Reference) -> S
     prefix = f"slice:{feature}="
     profiled = sorted(name.removeprefix(prefix) for name in reference.groups if name.startswith(prefix))
     if profiled:
-        return profiled[:MAX_VALUES]
-    counts = dict(zip(column.categories, column.counts.tolist(), strict=True))
-    return most_frequent(counts, MAX_VALUES)
+        return profiled[:SLICE_CAP]
+    return slice_values(column)

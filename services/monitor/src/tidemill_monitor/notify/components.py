@@ -1,6 +1,5 @@
 """What the monitor runs to tell people of alarms."""
 
-import asyncio
 import sys
 from collections.abc import Iterable
 
@@ -15,7 +14,6 @@ from tidemill_monitor.notify.notifier import Notifier
 from tidemill_monitor.settings import MonitorSettings
 
 GROUP = "tidemill-notifier"
-CATCH_UP_SECONDS = 300
 
 
 def notifier_components(settings: MonitorSettings, producer: Producer) -> list[Component]:
@@ -45,8 +43,7 @@ class _Known:
         self._reader = reader
 
     async def start(self) -> None:
-        async with asyncio.timeout(CATCH_UP_SECONDS):
-            await self._reader.caught_up.wait()
+        await self._reader.wait_caught_up()
 
     async def stop(self) -> None:
         return

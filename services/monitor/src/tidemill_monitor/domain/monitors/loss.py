@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from scipy.special import ndtr, stdtr
 from tidemill_stats.performance import MeanEstimate
 
+from tidemill_monitor.domain.context import MIN_ROWS
+
 MIN_CLUSTERS = 5
-MIN_ROWS = 30
 
 
 @dataclass(frozen=True)
