@@ -71,13 +71,13 @@ def test_the_defaults_ask_for_one_false_alarm_in_50_000_rows_and_a_month():
     assert (monitors.season, monitors.slices) == (None, ())
 
 
-def test_every_monitor_is_on_by_default_and_only_performance_asks_for_a_retraining():
+def test_every_monitor_is_on_by_default_and_inputs_together_and_performance_ask_for_a_retraining():
     rules = {name: getattr(Monitors(), name) for name in Monitors.model_fields}
     actions = {name: rule.action for name, rule in rules.items() if hasattr(rule, "action")}
 
     assert None not in [rules[name] for name in actions]
     assert len(actions) == 11
-    assert [name for name, action in actions.items() if action == "retrain"] == ["performance"]
+    assert [name for name, action in actions.items() if action == "retrain"] == ["multivariate_drift", "performance"]
 
 
 def test_a_monitor_is_off_when_it_is_null(write):

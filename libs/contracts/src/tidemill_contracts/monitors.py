@@ -62,7 +62,7 @@ class MultivariateDrift(DriftRule):
     """All features together: kernel mean discrepancy and reconstruction error, in standard deviations of training."""
 
     min_effect: float = Field(default=0.1, ge=0)
-    action: Action = "tell_data_scientist"
+    action: Action = "retrain"
 
 
 class PredictionDrift(DriftRule):
