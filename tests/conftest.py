@@ -1,6 +1,5 @@
 """One running stack for every test that needs the real parts; tests use topics, schemas and names of their own."""
 
-import atexit
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,16 +11,20 @@ from tidemill_local.stack import INFRASTRUCTURE, Stack
 
 PORT_OFFSET = int(os.environ.get("TIDEMILL_TEST_PORT_OFFSET", "2000"))
 PIPELINES = Path(__file__).parent / "pipelines"
+STACKS: list[Stack] = []
+
+
+def pytest_unconfigure() -> None:
+    """Whatever ended the tests, the stacks end with them: after a cancellation pytest tears nothing more down."""
+    for stack in STACKS:
+        stack.down()
 
 
 @pytest.fixture(scope="session")
 def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Kafka, PostgreSQL and Triton with every topic, and no service yet.
-
-    Whatever ends the tests, the stack ends with them: pytest tears nothing more down after a cancellation.
-    """
+    """Kafka, PostgreSQL and Triton with every topic, and no service yet."""
     stack = Stack(tmp_path_factory.mktemp("stack"), PORT_OFFSET, pipelines=PIPELINES)
-    atexit.register(stack.down)
+    STACKS.append(stack)
     try:
         stack.up(INFRASTRUCTURE)
         yield stack
