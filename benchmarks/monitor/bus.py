@@ -95,7 +95,7 @@ def watch_monitor(stack: Stack, until: int) -> tuple[float, float, float]:
         if first is not None and taken >= until:
             done = taken - first[1]
             return done / (now - first[0]), done / (spent - first[2]), largest
-        time.sleep(0.05)
+        time.sleep(0.25)
     raise TimeoutError(f"the monitor did not take {until} predictions in time")
 
 

@@ -8,6 +8,9 @@ What is known of faust and taken care of here:
 - an agent takes one message at a time (`concurrency=1`), so offsets are acknowledged in order;
 - a message costs it some 70 microseconds, so a bulk stage does nothing with it before the flush;
 - about a rebalance it may drop messages that were fetched and give later ones (`continuity.py`);
+- it gives all that one fetch brought of a partition before the next partition's: fetches are small, so that the backlog
+  of one topic does not keep the others waiting (a message that is larger comes all the same);
+- what its consumer is asked waits for that one's long poll: the ends of topics are asked by another (`ends.py`);
 - it does not notice for long that the brokers are gone: `BrokerWatch` ends the process.
 """
 
@@ -21,9 +24,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import faust
-from aiokafka.errors import KafkaError
 from faust.types import TP, EventT, StreamT
-from tidemill_runtime import logs
+from tidemill_runtime import kafka, logs
 from tidemill_runtime.bus import DeadLetters, Producer, is_transient
 from tidemill_runtime.errors import TidemillError, Unavailable
 from tidemill_runtime.lifecycle import Worker
@@ -32,6 +34,7 @@ from tidemill_runtime.settings import ServiceSettings
 
 from tidemill_monitor import metrics
 from tidemill_monitor.adapters.continuity import Continuity
+from tidemill_monitor.adapters.ends import Ends
 from tidemill_monitor.messages import Message
 
 APP_ID = "tidemill-monitor"
@@ -40,8 +43,7 @@ MAX_UNFLUSHED_BYTES = 32 << 20
 BUFFERED_EVENTS = 1024
 SESSION_SECONDS = 10.0
 STOP_SECONDS = 8.0
-ENDS_SECONDS = 5.0
-MAX_FETCH_BYTES = 8 << 20
+FETCH_BYTES = 1 << 20
 
 log = logs.get_logger(__name__)
 
@@ -116,6 +118,7 @@ class Streams:
         self._generation = 0
         self._continuity: Continuity[TP] = Continuity({})
         self._sources: list[TP] = []
+        self._ends = Ends(settings)
         self._wake = asyncio.Event()
         self._flushed = asyncio.Event()
         self._worker = Worker("streams", self._run)
@@ -134,7 +137,7 @@ class Streams:
 
         The broker is asked: what the last fetch said of an end may be older than what was read of other topics.
         """
-        found = await self._ends([TP(topic, partition) for partition in partitions])
+        found = await self._ends.of([TP(topic, partition) for partition in partitions])
         return {source.partition: end for source, end in found.items()}
 
     def committed(self, topic: str, partition: int) -> int:
@@ -143,6 +146,7 @@ class Streams:
         return consumer._committed_offset.get(TP(topic, partition)) or 0
 
     async def start(self) -> None:
+        await self._ends.start()
         self._app = self._make_app()
         self._starting = asyncio.create_task(self._app.start(), name="faust")
         await self._worker.start()
@@ -164,6 +168,7 @@ class Streams:
         await asyncio.wait({stopping}, timeout=STOP_SECONDS)
         blocked.cancel()
         self._starting.cancel()
+        await self._ends.stop()
 
     def _failed(self) -> bool:
         return self.failed.done() and not self.failed.cancelled() and self.failed.exception() is not None
@@ -188,8 +193,8 @@ class Streams:
             broker_heartbeat_interval=SESSION_SECONDS / 5,
             broker_request_timeout=30.0,
             producer_request_timeout=15.0,
-            producer_max_request_size=MAX_FETCH_BYTES,
-            consumer_max_fetch_size=MAX_FETCH_BYTES,
+            producer_max_request_size=kafka.MAX_MESSAGE_BYTES,
+            consumer_max_fetch_size=FETCH_BYTES,
             consumer_auto_offset_reset="earliest",
             consumer_metadata_max_age_ms=30_000,
         )
@@ -257,7 +262,7 @@ class Streams:
         if not self._assigned:
             return
         consumer: Any = self._app.consumer
-        ends = await self._ends(self._sources)
+        ends = await self._ends.of(self._sources)
         for source, offset in self._continuity.to_read_again(ends, time.monotonic()).items():
             log.warning("read again", topic=source.topic, partition=source.partition, offset=offset)
             consumer._gap.pop(source, None)
@@ -280,18 +285,6 @@ class Streams:
                 for stream, event in done:
                     await stream.ack(event)
             self._flushed.set()
-
-    async def _ends(self, sources: Sequence[TP]) -> dict[TP, int]:
-        if not sources:
-            return {}
-        consumer: Any = self._app.consumer
-        try:
-            async with asyncio.timeout(ENDS_SECONDS):
-                found = await consumer.highwaters(*sources)
-        except (KafkaError, TimeoutError) as error:
-            log.warning("the ends of the topics are not known", error=str(error))
-            return {}
-        return {TP(*source): end for source, end in found.items()}
 
     async def _begin(self, assigned: set[TP]) -> None:
         """Read each source from where the group has come to, or from its beginning."""
