@@ -34,7 +34,7 @@ from tidemill_ingest.domain.dataset import (
 
 PROGRESS = "tidemill.progress"
 ANNOUNCEMENT = "tidemill.data-arrived"
-REST = 10
+REST = 3
 
 log = logs.get_logger(__name__)
 
@@ -42,7 +42,7 @@ log = logs.get_logger(__name__)
 class DatasetWriter:
     """One pipeline's data set. Calls block; use them off the event loop.
 
-    Labels may wait for their records, for ever if those never come. After an assembly in vain it rests ten times as
+    Labels may wait for their records, for ever if those never come. After an assembly in vain it rests three times as
     long as that took, so that waiting labels cost little; `clock` gives seconds.
     """
 
