@@ -182,12 +182,13 @@ class Stack:
         waiting = list(parts)
         last_seen = dict.fromkeys(launched, begun)
         while waiting:
-            last_seen.update(dict.fromkeys(self.processes.all(), time.monotonic()))
+            now = time.monotonic()
+            last_seen.update(dict.fromkeys(self.processes.all(), now))
             for part in list(waiting):
                 if part.is_ready():
                     waiting.remove(part)
                     self._progress(part.name, "ready")
-                elif time.monotonic() - last_seen[part.name] > GONE_SECONDS:
+                elif now - last_seen[part.name] > GONE_SECONDS:
                     raise self._failure(part, "ended while it started", launched[part.name])
                 elif time.monotonic() - begun > part.start_seconds:
                     raise self._failure(part, f"is not ready after {part.start_seconds:g} s", launched[part.name])
