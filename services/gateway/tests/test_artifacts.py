@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tidemill_contracts.manifest import Golden, Manifest
 from tidemill_gateway.domain.golden import difference, golden_inputs
-from tidemill_gateway.domain.manifest import Golden, Manifest, parse
+from tidemill_gateway.domain.manifest import parse
 from tidemill_gateway.domain.onnx import check_model
 from tidemill_gateway.domain.tensors import Tensor
 from tidemill_gateway.testing import FakeModel
@@ -42,22 +43,19 @@ def test_a_manifest_is_read_and_what_is_added_later_is_passed_over() -> None:
     "changes",
     [
         {"format": "tidemill/manifest/v2"},
-        {"files": {"model.onnx": "a" * 64}},
         {"files": {"model.onnx": "../../etc/passwd", "golden.json": "b" * 64}},
         {"inputs": []},
-        {"inputs": [{"name": "a", "datatype": "FP32", "shape": [1, 1]}]},
-        {"inputs": [{"name": "a", "datatype": "FP32", "shape": [-1, 2]}]},
-        {"inputs": [{"name": "a", "datatype": "FP32", "shape": [-1]}]},
-        {"inputs": [{"name": "a", "datatype": "FP32", "shape": [-1, 1]}] * 2},
-        {"inputs": [{"name": 'a" }', "datatype": "FP32", "shape": [-1, 1]}]},
-        {"inputs": [{"name": "a", "datatype": "FP31", "shape": [-1, 1]}]},
-        {"task": "clustering"},
         {"model": None},
     ],
 )
 def test_a_manifest_that_cannot_be_served_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(CorruptArtifact, match=DIGEST):
+    with pytest.raises(CorruptArtifact, match=f"manifest {DIGEST}: {next(iter(changes))}"):
         manifest(**changes)
+
+
+def test_what_is_no_json_is_refused() -> None:
+    with pytest.raises(CorruptArtifact, match=f"golden {DIGEST}: content"):
+        parse(Golden, b"pickle", DIGEST)
 
 
 def test_golden_predictions_hold_for_the_right_model_only() -> None:
@@ -83,6 +81,18 @@ def test_no_more_golden_rows_than_a_batch_are_used() -> None:
     assert [tensor.shape for tensor in inputs] == [(2, 1)] * 3
     outputs = FakeModel().run({tensor.name: tensor for tensor in inputs})
     assert difference(manifest(), golden(), outputs, 2) is None
+
+
+def test_golden_predictions_have_as_many_dimensions_as_their_tensors() -> None:
+    image = {"name": "image", "datatype": "UINT8", "shape": [-1, 2, 2]}
+    of_images = manifest(inputs=[image], outputs=[image | {"name": "grey"}])
+    rows = image | {"shape": [2, 2, 2], "data": [1, 2, 3, 4, 5, 6, 7, 8]}
+    proof = golden(inputs=[rows], outputs=[rows | {"name": "grey"}])
+
+    (tensor,) = golden_inputs(of_images, proof, 1)
+    assert (tensor.shape, tensor.raw) == ((1, 2, 2), bytes([1, 2, 3, 4]))
+    assert difference(of_images, proof, [Tensor("grey", "UINT8", (1, 2, 2), tensor.raw)], 1) is None
+    assert "[1, 2, 2]" in (difference(of_images, proof, [Tensor("grey", "UINT8", (1, 4), tensor.raw)], 1) or "")
 
 
 def test_golden_inputs_that_do_not_fit_are_refused() -> None:

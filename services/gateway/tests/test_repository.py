@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from google.protobuf import text_format
+from tidemill_contracts.manifest import Manifest, Signature, TensorSpec
 from tidemill_gateway.adapters.repository import ModelRepository
-from tidemill_gateway.domain.manifest import Manifest, parse
+from tidemill_gateway.domain.manifest import parse
 from tidemill_gateway.testing.fake_model import manifest_json
 from tritonclient.grpc import model_config_pb2
 
@@ -31,6 +32,14 @@ def test_a_model_is_written_with_its_configuration(tmp_path: Path) -> None:
         ("probabilities", model_config_pb2.TYPE_FP32, [2]),
     ]
     assert config.HasField("dynamic_batching")
+
+
+def test_a_tensor_has_all_its_dimensions_but_the_rows(tmp_path: Path) -> None:
+    image = TensorSpec(name="image", datatype="BF16", shape=(-1, 4, 3))
+    ModelRepository(tmp_path, 64).write("flights-v1", b"onnx", Signature(inputs=(image,), outputs=(image,)))
+    config = config_of(tmp_path / "flights-v1")
+    for (item,) in (config.input, config.output):
+        assert (item.data_type, list(item.dims)) == (model_config_pb2.TYPE_BF16, [4, 3])
 
 
 def test_the_same_model_is_not_written_again_and_another_replaces_it(tmp_path: Path) -> None:

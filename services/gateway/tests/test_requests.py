@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tidemill_contracts.manifest import Signature, TensorSpec
 from tidemill_gateway.domain.json_values import tensor_of
-from tidemill_gateway.domain.manifest import Signature
 from tidemill_gateway.domain.named import results_of, tensors_of
 from tidemill_gateway.domain.requests import InferRequest, RequestedOutput, check_inputs
 from tidemill_gateway.domain.tensors import Tensor, to_numbers, to_texts
@@ -60,6 +60,15 @@ def test_a_missing_number_is_allowed_and_an_infinite_one_is_not() -> None:
 def test_what_does_not_fit_the_signature_is_refused(tensors: list[Tensor], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         check_inputs(SIGNATURE, tensors, max_rows=10)
+
+
+def test_an_input_has_all_the_dimensions_of_its_tensor() -> None:
+    image = TensorSpec(name="image", datatype="UINT8", shape=(-1, 2, 3))
+    signature = Signature(inputs=(image,), outputs=(image,))
+    assert check_inputs(signature, [Tensor("image", "UINT8", (2, 2, 3), bytes(12))], max_rows=2) == 2
+    for shape in ((2, 6), (2, 3, 2), (12,), ()):
+        with pytest.raises(InvalidInput, match=r"\[rows, 2, 3\] is expected"):
+            check_inputs(signature, [Tensor("image", "UINT8", shape, bytes(12))], max_rows=12)
 
 
 def test_too_many_rows_are_refused() -> None:

@@ -5,18 +5,17 @@ levels of the tests follow from it.
 """
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, model_validator
 
-from tidemill_contracts.values import Duration, Mistake, Strict
+from tidemill_contracts.values import Duration, Mistake, PositiveDuration, Strict
 
 PANES = 4
 Action = Literal["retrain", "tell_data_scientist", "tell_data_engineer"]
 Season = Literal["hour_of_day", "day_of_week"]
 SEASON_LENGTHS = {"hour_of_day": timedelta(hours=1), "day_of_week": timedelta(days=1)}
-PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
 
 
 class FalseAlarms(Strict):

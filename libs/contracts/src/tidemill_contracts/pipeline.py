@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from tidemill_contracts.monitors import Monitors
+from tidemill_contracts.serving import ServingOptions
 from tidemill_contracts.values import Duration, FieldName, Mistake, Name, Strict
 
 RESERVED = ("record_id", "event_time", "version")
@@ -133,6 +134,15 @@ class Release(Strict):
 
     strategy: Literal["direct"] = "direct"
     sticky_header: str = Field(default="", description="Request header that keeps a caller on one version.")
+    sticky_field: str = Field(
+        default="", description="Feature whose value in a request's first row keeps a caller on one version."
+    )
+
+    @model_validator(mode="after")
+    def one_thing_is_sticky(self) -> Self:
+        if self.sticky_header and self.sticky_field:
+            raise Mistake("give at most one of sticky_header and sticky_field", "sticky_field")
+        return self
 
 
 class Triggers(Strict):
@@ -164,6 +174,7 @@ class Pipeline(Strict):
     primary_metric: FieldName
     policy: Policy = Policy()
     release: Release = Release()
+    serving: ServingOptions = ServingOptions()
     monitors: Monitors = Monitors()
     triggers: Triggers = Triggers()
 
@@ -177,6 +188,8 @@ class Pipeline(Strict):
         _unique([feature_name(feature) for feature in self.features], "features")
         _check_metrics(self)
         _check_monitors(self)
+        _check_release(self)
+        _check_serving(self)
         return self
 
     def feature_field(self, feature: str) -> RecordField:
@@ -271,6 +284,23 @@ def _check_monitors(pipeline: Pipeline) -> None:
     if performance is not None and performance.metric not in (None, *losses):
         message = f"{performance.metric!r} is no loss of {pipeline.task}; take {' or '.join(losses)}"
         raise Mistake(message, "monitors", "performance", "metric")
+
+
+def _check_release(pipeline: Pipeline) -> None:
+    field = pipeline.release.sticky_field
+    if field and field not in pipeline.features:
+        raise Mistake(f"{field!r} is not one of the features", "release", "sticky_field")
+
+
+def _check_serving(pipeline: Pipeline) -> None:
+    log = pipeline.serving.log
+    for part, features in (("hash", log.hash), ("drop", log.drop)):
+        for index, feature in enumerate(features):
+            if feature not in pipeline.features:
+                raise Mistake(f"{feature!r} is not one of the features", "serving", "log", part, index)
+    for index, feature in enumerate(log.drop):
+        if feature in log.hash:
+            raise Mistake(f"{feature!r} is hashed too; remove it from one of both", "serving", "log", "drop", index)
 
 
 def _unique(names: list[str], where: str) -> None:

@@ -15,6 +15,7 @@ Duration = Annotated[
     PlainSerializer(format_duration, return_type=str),
     Field(description="A number and a unit: 30s, 15m, 6h, 7d."),
 ]
+PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

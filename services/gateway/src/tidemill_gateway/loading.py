@@ -3,15 +3,24 @@
 import asyncio
 import time
 
+from tidemill_contracts.manifest import (
+    GOLDEN_FILE,
+    MAX_GOLDEN_BYTES,
+    MAX_MANIFEST_BYTES,
+    MAX_MODEL_BYTES,
+    MODEL_FILE,
+    Golden,
+    Manifest,
+)
 from tidemill_runtime import failpoints, logs
 from tidemill_runtime.artifacts import ArtifactStore
 from tidemill_runtime.errors import CorruptArtifact
 
 from tidemill_gateway import metrics
 from tidemill_gateway.adapters.repository import ModelRepository
-from tidemill_gateway.domain import manifest, onnx
+from tidemill_gateway.domain import onnx
 from tidemill_gateway.domain.golden import difference, golden_inputs
-from tidemill_gateway.domain.manifest import Golden, Manifest
+from tidemill_gateway.domain.manifest import parse
 from tidemill_gateway.model_server import ModelServer
 from tidemill_gateway.serving import ServedVersion, server_name
 
@@ -69,12 +78,12 @@ class Loader:
         return self._repository.versions(model)
 
     async def _load(self, model: str, version: int, digest: str) -> ServedVersion:
-        contents = manifest.parse(Manifest, await self._artifacts.get(digest, manifest.MAX_MANIFEST_BYTES), digest)
+        contents = parse(Manifest, await self._artifacts.get(digest, MAX_MANIFEST_BYTES), digest)
         if contents.model != model:
             raise CorruptArtifact(f"artifact {digest} is of model {contents.model!r}, not {model!r}")
-        onnx_bytes = await self._file(contents, manifest.MODEL_FILE, manifest.MAX_MODEL_BYTES)
-        golden_bytes = await self._file(contents, manifest.GOLDEN_FILE, manifest.MAX_GOLDEN_BYTES)
-        golden = manifest.parse(Golden, golden_bytes, digest)
+        onnx_bytes = await self._file(contents, MODEL_FILE, MAX_MODEL_BYTES)
+        golden_bytes = await self._file(contents, GOLDEN_FILE, MAX_GOLDEN_BYTES)
+        golden = parse(Golden, golden_bytes, digest)
         served = ServedVersion(model, version, digest, contents)
         await asyncio.to_thread(self._write, served, onnx_bytes)
         failpoints.hit("gateway.before-load")

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tidemill_contracts.manifest import Manifest, Signature
 from tidemill_runtime.errors import NotFound
 
-from tidemill_gateway.domain.manifest import Manifest, Signature
 from tidemill_gateway.domain.routing import RouteTable
 
 

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from tidemill.v1.model_pb2 import RELEASE_STRATEGY_DIRECT, Arm, ModelApproved, PolicyFinding, Route
 from tidemill.v1.training_pb2 import ModelTrained
 from tidemill_contracts import topics
-from tidemill_contracts.pipeline import PipelineFile
+from tidemill_contracts.pipeline import PipelineFile, Release, feature_name
 from tidemill_runtime import failpoints, logs
 from tidemill_runtime.database import Database
 from tidemill_runtime.errors import Conflict, InvalidInput
@@ -135,17 +135,23 @@ class Decisions:
 
     async def _save_route(self, session: AsyncSession, model: str, route: RouteState) -> None:
         await Repository(session).save_route(model, route)
-        message = Route(
-            model=model,
-            epoch=route.epoch,
-            arms=[_arm(route.champion, 1.0)],
-            warm=[_arm(route.fallback, 0.0)] if route.fallback else [],
-            sticky_header=self._by_model[model].release.sticky_header,
-            reason=route.reason,
-        )
+        message = route_message(model, route, self._by_model[model].release)
         identifier = derived_id(topics.ROUTES, model, route.epoch)
         await enqueue(session, topics.ROUTES, new_event("registry", model, message, id=identifier))
         metrics.CHAMPION.labels(model).set(route.champion.version)
+
+
+def route_message(model: str, route: RouteState, release: Release) -> Route:
+    """The event that says who serves `model` and what keeps a caller on one version."""
+    return Route(
+        model=model,
+        epoch=route.epoch,
+        arms=[_arm(route.champion, 1.0)],
+        warm=[_arm(route.fallback, 0.0)] if route.fallback else [],
+        sticky_header=release.sticky_header,
+        sticky_field=feature_name(release.sticky_field),
+        reason=route.reason,
+    )
 
 
 def _evidence(trained: ModelTrained, route: RouteState | None) -> Evidence:

@@ -1,7 +1,6 @@
 """Claims queued runs and carries them through: data to candidates to artifact to `model-trained`."""
 
 import asyncio
-import json
 import tempfile
 import time
 from collections.abc import Mapping
@@ -9,8 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pydantic import ValidationError
 from tidemill.v1.training_pb2 import ModelTrained
 from tidemill_contracts import topics
+from tidemill_contracts.manifest import MAX_MANIFEST_BYTES, MODEL_FILE, Manifest
 from tidemill_contracts.pipeline import PipelineFile
 from tidemill_runtime import failpoints, logs, tracing
 from tidemill_runtime.artifacts import ArtifactStore
@@ -22,14 +23,12 @@ from tidemill_runtime.outbox import enqueue
 
 from tidemill_trainer import metrics, repository
 from tidemill_trainer.adapters.child import ChildFailed, run_child
-from tidemill_trainer.domain.manifest import MODEL
 from tidemill_trainer.settings import TrainerSettings
 from tidemill_trainer.tables import ChampionRow, RunRow
 from tidemill_trainer.training import spec as names
 from tidemill_trainer.training.spec import Champion, RunSpec
 
 MAX_ATTEMPTS = 3
-MAX_MANIFEST_BYTES = 4 << 20
 
 log = logs.get_logger(__name__)
 
@@ -139,15 +138,16 @@ class RunWorker:
         if row is None:
             return None
         try:
-            manifest = json.loads(await self._artifacts.get(row.artifact_digest, MAX_MANIFEST_BYTES))
-            content = await self._artifacts.get(manifest["files"][MODEL])
+            stored = await self._artifacts.get(row.artifact_digest, MAX_MANIFEST_BYTES)
+            manifest = Manifest.model_validate_json(stored)
+            content = await self._artifacts.get(manifest.files[MODEL_FILE])
         except Unavailable:
             raise
-        except TidemillError as error:
+        except (TidemillError, ValidationError) as error:
             raise RunFailed(f"serving version {row.version} cannot be compared: {error}") from error
         path = directory / "champion.onnx"
         path.write_bytes(content)
-        until = datetime.fromisoformat(manifest["lineage"]["trained_until"]).astimezone(UTC)
+        until = datetime.fromisoformat(manifest.lineage["trained_until"]).astimezone(UTC)
         return Champion(version=row.version, model=path, trained_until=until)
 
     async def _train(self, spec: RunSpec) -> None:

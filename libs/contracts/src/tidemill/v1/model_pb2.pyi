@@ -85,7 +85,7 @@ class Mirror(_message.Message):
     def __init__(self, version: _Optional[int] = ..., artifact_digest: _Optional[str] = ..., fraction: _Optional[float] = ...) -> None: ...
 
 class Route(_message.Message):
-    __slots__ = ("model", "epoch", "arms", "mirrors", "warm", "sticky_header", "reason")
+    __slots__ = ("model", "epoch", "arms", "mirrors", "warm", "sticky_header", "reason", "sticky_field")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     ARMS_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class Route(_message.Message):
     WARM_FIELD_NUMBER: _ClassVar[int]
     STICKY_HEADER_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    STICKY_FIELD_FIELD_NUMBER: _ClassVar[int]
     model: str
     epoch: int
     arms: _containers.RepeatedCompositeFieldContainer[Arm]
@@ -100,4 +101,5 @@ class Route(_message.Message):
     warm: _containers.RepeatedCompositeFieldContainer[Arm]
     sticky_header: str
     reason: str
-    def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., arms: _Optional[_Iterable[_Union[Arm, _Mapping]]] = ..., mirrors: _Optional[_Iterable[_Union[Mirror, _Mapping]]] = ..., warm: _Optional[_Iterable[_Union[Arm, _Mapping]]] = ..., sticky_header: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    sticky_field: str
+    def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., arms: _Optional[_Iterable[_Union[Arm, _Mapping]]] = ..., mirrors: _Optional[_Iterable[_Union[Mirror, _Mapping]]] = ..., warm: _Optional[_Iterable[_Union[Arm, _Mapping]]] = ..., sticky_header: _Optional[str] = ..., reason: _Optional[str] = ..., sticky_field: _Optional[str] = ...) -> None: ...

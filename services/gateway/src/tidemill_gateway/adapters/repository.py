@@ -6,9 +6,8 @@ import uuid
 from pathlib import Path
 
 from google.protobuf import text_format
+from tidemill_contracts.manifest import MODEL_FILE, Signature, TensorSpec
 from tritonclient.grpc import model_config_pb2
-
-from tidemill_gateway.domain.manifest import MODEL_FILE, Signature, TensorSpec
 
 BACKEND = "onnxruntime"
 _DATATYPES = {"BYTES": "TYPE_STRING"}
@@ -69,11 +68,11 @@ def configuration(name: str, signature: Signature, max_rows: int) -> str:
         backend=BACKEND,
         max_batch_size=max_rows,
         input=[
-            model_config_pb2.ModelInput(name=spec.name, data_type=_datatype(spec), dims=[spec.width])
+            model_config_pb2.ModelInput(name=spec.name, data_type=_datatype(spec), dims=spec.shape[1:])
             for spec in signature.inputs
         ],
         output=[
-            model_config_pb2.ModelOutput(name=spec.name, data_type=_datatype(spec), dims=[spec.width])
+            model_config_pb2.ModelOutput(name=spec.name, data_type=_datatype(spec), dims=spec.shape[1:])
             for spec in signature.outputs
         ],
         instance_group=[

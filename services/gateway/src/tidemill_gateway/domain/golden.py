@@ -1,12 +1,13 @@
 """Golden predictions: what a version must answer in the running server before it takes traffic."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+from tidemill_contracts.manifest import Golden, GoldenTensor, Signature, TensorSpec
 from tidemill_runtime.errors import CorruptArtifact, InvalidInput
 
 from tidemill_gateway.domain.json_values import tensor_of
-from tidemill_gateway.domain.manifest import Golden, GoldenTensor, Signature, TensorSpec
 from tidemill_gateway.domain.requests import check_inputs
 from tidemill_gateway.domain.tensors import BYTES, FLOATS, SIZES, Tensor, to_array, to_texts
 
@@ -38,9 +39,10 @@ def difference(signature: Signature, golden: Golden, outputs: Sequence[Tensor], 
 
 def output_fault(spec: TensorSpec, tensor: Tensor, rows: int) -> str | None:
     """What is wrong with the form of an output of `rows` rows; None if it is as the signature says."""
-    if tensor.datatype != spec.datatype or tensor.shape != (rows, spec.width):
+    shape = (rows, *spec.shape[1:])
+    if tensor.datatype != spec.datatype or tensor.shape != shape:
         form = f"{tensor.datatype} {list(tensor.shape)}"
-        return f"output {spec.name!r} is {form}, not {spec.datatype} [{rows}, {spec.width}]"
+        return f"output {spec.name!r} is {form}, not {spec.datatype} {list(shape)}"
     needed = rows * spec.width * SIZES.get(spec.datatype, 4)
     if len(tensor.raw) < needed or (spec.datatype != BYTES and len(tensor.raw) != needed):
         return f"output {spec.name!r} has {len(tensor.raw)} bytes, not {needed}"
@@ -48,8 +50,8 @@ def output_fault(spec: TensorSpec, tensor: Tensor, rows: int) -> str | None:
 
 
 def _first_rows(tensor: GoldenTensor, max_rows: int) -> Tensor:
-    rows, width = min(tensor.shape[0], max_rows), tensor.shape[1]
-    return tensor_of(tensor.name, tensor.datatype, (rows, width), tensor.data[: rows * width])
+    shape = (min(tensor.shape[0], max_rows), *tensor.shape[1:])
+    return tensor_of(tensor.name, tensor.datatype, shape, tensor.data[: math.prod(shape)])
 
 
 def _deviation(tensor: Tensor, expected: Tensor, tolerance: float) -> str | None:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidemill_contracts.manifest import Signature, TensorSpec
 from tidemill_runtime.errors import InvalidInput
 
 from tidemill_gateway.domain.json_values import pack, shown
-from tidemill_gateway.domain.manifest import Signature, TensorSpec
 from tidemill_gateway.domain.tensors import BYTES, NUMPY_TYPES, Tensor, to_array, to_texts
 
 

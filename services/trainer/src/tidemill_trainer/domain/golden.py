@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tidemill_contracts.manifest import Golden, GoldenTensor, Signature, TensorSpec
 
 from tidemill_trainer.domain.canonical import canonical_json
-from tidemill_trainer.domain.signature import Signature, Tensor
 
 UNSEEN = "\N{WHITE QUESTION MARK ORNAMENT} unseen"
 TOLERANCE = 1e-4
@@ -19,15 +19,14 @@ def golden_json(signature: Signature, inputs: Arrays, outputs: Arrays) -> bytes:
 
     A missing number (NaN) is null, for JSON has no NaN.
     """
-    return canonical_json(
-        {
-            "inputs": [_tensor(tensor, inputs[tensor.name]) for tensor in signature.inputs],
-            "outputs": [_tensor(tensor, outputs[tensor.name]) for tensor in signature.outputs],
-            "tolerance": TOLERANCE,
-        }
+    golden = Golden(
+        inputs=tuple(_tensor(spec, inputs[spec.name]) for spec in signature.inputs),
+        outputs=tuple(_tensor(spec, outputs[spec.name]) for spec in signature.outputs),
+        tolerance=TOLERANCE,
     )
+    return canonical_json(golden.model_dump())
 
 
-def _tensor(tensor: Tensor, values: npt.NDArray[Any]) -> dict[str, Any]:
+def _tensor(spec: TensorSpec, values: npt.NDArray[Any]) -> GoldenTensor:
     data = [None if isinstance(value, float) and np.isnan(value) else value for value in values.ravel().tolist()]
-    return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(values.shape), "data": data}
+    return GoldenTensor(name=spec.name, datatype=spec.datatype, shape=values.shape, data=data)

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from tidemill_contracts.manifest import Signature
 from tidemill_runtime.errors import InvalidInput, TidemillError
 
 from tidemill_trainer.domain.curves import curves
 from tidemill_trainer.domain.golden import TOLERANCE
 from tidemill_trainer.domain.scores import measure
-from tidemill_trainer.domain.signature import FeatureKind, Signature
+from tidemill_trainer.domain.signature import FeatureKind
 from tidemill_trainer.training import process
 from tidemill_trainer.training.code import load_build
 from tidemill_trainer.training.data import Rows

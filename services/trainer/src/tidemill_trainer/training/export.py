@@ -12,9 +12,9 @@ from onnx import compose, helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.pipeline import Pipeline
+from tidemill_contracts.manifest import Signature
 from tidemill_runtime.errors import InvalidInput
 
-from tidemill_trainer.domain.signature import Signature
 from tidemill_trainer.training.export_torch import torch_graph
 
 OPSET = {"": 18, "ai.onnx.ml": 3}

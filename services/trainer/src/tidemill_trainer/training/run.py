@@ -5,13 +5,14 @@ from typing import Any
 
 from tidemill.v1.training_pb2 import Candidate, Incumbent, Lineage, ModelTrained
 from tidemill_contracts.loading import load_pipeline
+from tidemill_contracts.manifest import GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE
 from tidemill_contracts.pipeline import PipelineFile
 from tidemill_runtime.errors import InvalidInput
 
-from tidemill_trainer.domain import manifest as files
 from tidemill_trainer.domain.canonical import canonical_json, digest
 from tidemill_trainer.domain.choice import winner
 from tidemill_trainer.domain.golden import golden_json
+from tidemill_trainer.domain.manifest import manifest
 from tidemill_trainer.domain.scores import check_metrics, measure
 from tidemill_trainer.domain.signature import feature_kinds, signature
 from tidemill_trainer.domain.split import Parts, later_than, split
@@ -178,22 +179,21 @@ def _write_artifact(directory: Path, pipeline: PipelineFile, test: Rows, model: 
     tensor_names = signature(kinds, pipeline.label.classes)
     golden = decided_rows(golden_rows(test.features, kinds), OnnxModel(model))
     blobs = {
-        files.MODEL: model,
-        files.GOLDEN: golden_json(tensor_names, tensors(golden), OnnxModel(model).run(golden)),
-        files.REFERENCE: event.reference.SerializeToString(deterministic=True),
+        MODEL_FILE: model,
+        GOLDEN_FILE: golden_json(tensor_names, tensors(golden), OnnxModel(model).run(golden)),
+        REFERENCE_FILE: event.reference.SerializeToString(deterministic=True),
     }
     best = event.winner
-    manifest = files.manifest(
-        model=pipeline.model,
-        task=pipeline.task,
+    contents = manifest(
+        pipeline,
         files={name: digest(content) for name, content in blobs.items()},
         signature=tensor_names,
         candidate={"name": best.name, "algorithm": best.algorithm, "hyperparameters": best.hyperparameters},
         lineage=event.lineage,
     )
-    for name, content in {**blobs, names.MANIFEST: manifest}.items():
+    for name, content in {**blobs, names.MANIFEST: contents}.items():
         _write(directory / name, content)
-    return digest(manifest)
+    return digest(contents)
 
 
 def _span(rows: Rows) -> tuple[int, int]:

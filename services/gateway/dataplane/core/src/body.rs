@@ -1,0 +1,134 @@
+//! Bodies of answers and of requests to other servers.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::HeaderMap;
+use hyper::body::Incoming;
+use tokio::sync::mpsc::Receiver;
+
+use crate::fault::{Fault, Kind, Result};
+
+/// Pieces up to this size together are sent as one.
+const JOINED_BYTES: usize = 16 << 10;
+
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body: pieces with perhaps trailers, another server's, or what a channel gives.
+pub enum Body {
+    Pieces { pieces: VecDeque<Bytes>, trailers: Option<HeaderMap> },
+    Proxied(Incoming),
+    Channel(Receiver<Frame<Bytes>>),
+}
+
+impl Body {
+    pub fn empty() -> Self {
+        Body::Pieces { pieces: VecDeque::new(), trailers: None }
+    }
+
+    pub fn pieces(pieces: Vec<Bytes>) -> Self {
+        Body::Pieces { pieces: joined(pieces), trailers: None }
+    }
+
+    /// One gRPC message and its trailers.
+    pub fn grpc(message: Vec<Bytes>, trailers: Option<HeaderMap>) -> Self {
+        Body::Pieces { pieces: joined(framed(message)), trailers }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Body::Pieces { pieces: VecDeque::from([bytes]), trailers: None }
+    }
+}
+
+/// A gRPC message in its frame, not compressed.
+pub fn framed(message: Vec<Bytes>) -> Vec<Bytes> {
+    let length: usize = message.iter().map(Bytes::len).sum();
+    let mut head = BytesMut::with_capacity(5);
+    head.put_u8(0);
+    head.put_u32(length as u32);
+    std::iter::once(head.freeze()).chain(message).collect()
+}
+
+fn joined(pieces: Vec<Bytes>) -> VecDeque<Bytes> {
+    let size: usize = pieces.iter().map(Bytes::len).sum();
+    if size > JOINED_BYTES || pieces.len() < 2 {
+        return pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+    }
+    let mut one = BytesMut::with_capacity(size);
+    for piece in pieces {
+        one.extend_from_slice(&piece);
+    }
+    VecDeque::from([one.freeze()])
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Body::Pieces { pieces, trailers } => Poll::Ready(match pieces.pop_front() {
+                Some(piece) => Some(Ok(Frame::data(piece))),
+                None => trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
+            }),
+            Body::Proxied(incoming) => Pin::new(incoming).poll_frame(context).map_err(Into::into),
+            Body::Channel(receiver) => receiver.poll_recv(context).map(|frame| frame.map(Ok)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Body::Pieces { pieces, trailers } => pieces.is_empty() && trailers.is_none(),
+            Body::Proxied(incoming) => incoming.is_end_stream(),
+            Body::Channel(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Pieces { pieces, .. } => SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum()),
+            Body::Proxied(incoming) => incoming.size_hint(),
+            Body::Channel(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// All of a body, with its trailers; TooLarge as soon as it is known to have more than `max_bytes`.
+pub async fn collect(body: &mut Incoming, max_bytes: usize) -> Result<(Bytes, Option<HeaderMap>)> {
+    let too_large = || Fault::new(Kind::TooLarge, format!("body of more than {max_bytes} bytes"));
+    let declared = body.size_hint().lower();
+    if declared > max_bytes as u64 {
+        let cause = format!("body of {declared} bytes; at most {max_bytes} are taken");
+        return Err(Fault::new(Kind::TooLarge, cause));
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut trailers = None;
+    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
+        let frame = frame.map_err(|error| Fault::new(Kind::Cancelled, format!("the body ended early: {error}")))?;
+        match frame.into_data() {
+            Ok(data) if first.is_empty() && rest.is_empty() => first = data,
+            Ok(data) => {
+                if rest.is_empty() {
+                    rest.reserve((declared as usize).max(first.len() + data.len()).min(max_bytes));
+                    rest.extend_from_slice(&first);
+                    first = Bytes::new();
+                }
+                rest.extend_from_slice(&data);
+            }
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+        if first.len().max(rest.len()) > max_bytes {
+            return Err(too_large());
+        }
+    }
+    Ok((if rest.is_empty() { first } else { rest.freeze() }, trailers))
+}

@@ -1,0 +1,191 @@
+//! The REST port: inference is answered here, everything else by the HTTP server in Python.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER, VARY,
+};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+
+use crate::body::{Body, collect};
+use crate::compression::{Encoding, deflate, inflate};
+use crate::fault::{Fault, Kind, Result};
+use crate::headers::{self, CACHE, PREDICTION_ID};
+use crate::json;
+use crate::observed::Observed;
+use crate::plane::{Answer, Call, Phase};
+use crate::proxy::Gateway;
+use crate::stats::Protocol;
+
+const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+/// Paths that anyone may ask, for probes and scrapers.
+const OPEN: [&str; 5] = ["/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"];
+
+/// What a path asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked<'a> {
+    Infer { model: &'a str, version: &'a str },
+    Other { model: Option<&'a str> },
+}
+
+fn asked(path: &str) -> Asked<'_> {
+    if let Some(rest) = path.strip_prefix("/v2/models/") {
+        let mut parts = rest.split('/');
+        let model = parts.next().unwrap_or_default();
+        return match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("infer"), None, None, None) => Asked::Infer { model, version: "" },
+            (Some("versions"), Some(version), Some("infer"), None) => Asked::Infer { model, version },
+            _ => Asked::Other { model: Some(model) },
+        };
+    }
+    let model = path.strip_prefix("/v1/models/").and_then(|rest| rest.split([':', '/']).next());
+    Asked::Other { model }
+}
+
+/// The answer to any request on the REST port.
+pub async fn handle(gateway: Rc<Gateway>, request: Request<Incoming>) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let mut response = match asked(&path) {
+        Asked::Infer { model, version } => {
+            let mut observed = Observed::new(&gateway.worker.plane, Protocol::Rest);
+            let result = infer(&gateway, model, version, request, &mut observed).await;
+            observed.end(result.as_ref().err());
+            result
+        }
+        Asked::Other { model } => other(&gateway, &path, model, request).await,
+    }
+    .unwrap_or_else(|fault| refusal(&fault));
+    if *gateway.worker.plane.phase.borrow() >= Phase::Draining {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn other(gateway: &Gateway, path: &str, model: Option<&str>, mut request: Request<Incoming>) -> Result<Response<Body>> {
+    request.headers_mut().remove(headers::CALLER);
+    if !OPEN.contains(&path) {
+        let auth = gateway.worker.plane.auth.load();
+        if let Some(caller) = auth.caller(authorization(request.headers()))? {
+            if let Some(model) = model {
+                caller.may_use(model)?;
+            }
+            caller.spend()?;
+            if let Ok(name) = HeaderValue::from_str(&caller.name) {
+                request.headers_mut().insert(headers::CALLER, name);
+            }
+        }
+    }
+    gateway.http(request).await
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
+}
+
+async fn infer(
+    gateway: &Gateway,
+    model: &str,
+    version: &str,
+    request: Request<Incoming>,
+    observed: &mut Observed<'_>,
+) -> Result<Response<Body>> {
+    let worker = &gateway.worker;
+    let (parts, mut body) = request.into_parts();
+    if parts.method != Method::POST {
+        return Err(Fault::new(Kind::MethodNotAllowed, "inference is asked for with POST"));
+    }
+    if let Some(caller) = worker.plane.auth.load().caller(authorization(&parts.headers))? {
+        caller.may_use(model)?;
+        caller.spend()?;
+    }
+    let config = &worker.plane.config;
+    let call = Call {
+        protocol: Protocol::Rest,
+        event_time: headers::event_time(&parts.headers)?,
+        deadline: headers::deadline(&parts.headers, config.infer_seconds)?,
+        forwarded: headers::forwarded(&parts.headers),
+        headers: &parts.headers,
+        prediction_id: None,
+        logged: true,
+    };
+    let encoding = Encoding::parse(headers::text(&parts.headers, CONTENT_ENCODING.as_str()))?;
+    let read = tokio::time::timeout_at(call.deadline.into(), collect(&mut body, config.max_body_bytes)).await;
+    let (mut data, _) = read.map_err(|_| Fault::new(Kind::DeadlineExceeded, "the body did not come in time"))??;
+    if let Some(encoding) = encoding {
+        data = inflate(&data, encoding, config.max_body_bytes).await?;
+    }
+    let mut asked = json::parse_request(&data, json_length(&parts.headers)?)?;
+    asked.model = model.to_owned();
+    asked.version = version.to_owned();
+    let answer = worker.infer(&call, asked, &mut observed.answering).await?;
+    Ok(respond(&answer, headers::text(&parts.headers, ACCEPT_ENCODING.as_str())))
+}
+
+fn json_length(headers: &HeaderMap) -> Result<Option<usize>> {
+    let Some(value) = headers.get(HEADER_LENGTH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let is_number = !text.is_empty() && text.len() < 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let length = is_number.then(|| text.parse().ok()).flatten();
+    length.map(Some).ok_or_else(|| {
+        let cause = "Inference-Header-Content-Length is not the length of a JSON part of the body";
+        Fault::invalid(cause)
+    })
+}
+
+fn respond(answer: &Answer, accepted: &str) -> Response<Body> {
+    let naming = answer.naming();
+    let (pieces, length) =
+        json::render_response(answer.signature(), answer.rows, &answer.outputs, &answer.wanted, &naming);
+    let compressed = Encoding::accepted(accepted).and_then(|encoding| Some((encoding, deflate(&pieces, encoding)?)));
+    let (body, encoding) = match compressed {
+        Some((encoding, bytes)) => (Body::from(bytes), Some(encoding)),
+        None => (Body::pieces(pieces), None),
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    let kind = if length.is_some() { "application/octet-stream" } else { "application/json" };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Some(length) = length {
+        headers.insert(HEADER_LENGTH, HeaderValue::from(length));
+    }
+    if let Some(encoding) = encoding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if let Ok(id) = HeaderValue::from_str(&answer.prediction_id) {
+        headers.insert(PREDICTION_ID, id);
+    }
+    if answer.cached {
+        headers.insert(CACHE, HeaderValue::from_static("hit"));
+    }
+    response
+}
+
+/// `{"error": cause}` with its status.
+pub fn refusal(fault: &Fault) -> Response<Body> {
+    let body: Bytes = json::error_body(&fault.message);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(fault.kind.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    match fault.kind {
+        Kind::MethodNotAllowed => {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        Kind::Unauthenticated => {
+            headers.insert(hyper::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // What is left of a body that was not read must not be taken for the next request.
+        Kind::TooLarge | Kind::Cancelled => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        kind if kind.retryable() => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    response
+}

@@ -1,0 +1,251 @@
+//! The model servers: one HTTP/2 connection a lane to each, the least loaded one that works chosen for each call.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE};
+use hyper::{Method, Request, Uri};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use percent_encoding::percent_decode_str;
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio::time::timeout_at;
+
+use crate::body::{Body, collect};
+use crate::fault::{Fault, Kind, Result};
+use crate::local::LocalExecutor;
+
+const CONNECT_SECONDS: f64 = 1.0;
+const WINDOW_BYTES: u32 = 8 << 20;
+const FAILURES_TO_OPEN: u32 = 5;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const OVERHEAD_BYTES: usize = 1 << 20;
+const INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
+
+/// Requests whose answers are returned do not share a connection with copies.
+#[derive(Clone, Copy, Debug)]
+pub enum Lane {
+    Primary = 0,
+    Mirror = 1,
+}
+
+/// Stops calling a server that fails: after five failures in a row for a while, then one call at a time may try.
+#[derive(Debug, Default)]
+struct Breaker {
+    failures: Cell<u32>,
+    closed_until: Cell<Option<Instant>>,
+    trying: Cell<bool>,
+}
+
+impl Breaker {
+    fn lets_pass(&self, now: Instant) -> bool {
+        self.closed_until.get().is_none_or(|until| now >= until && !self.trying.get())
+    }
+
+    fn begin(&self) {
+        self.trying.set(self.closed_until.get().is_some());
+    }
+
+    fn succeeded(&self) {
+        self.failures.set(0);
+        self.closed_until.set(None);
+        self.trying.set(false);
+    }
+
+    fn failed(&self, now: Instant) -> bool {
+        let failures = self.failures.get().saturating_add(1);
+        self.failures.set(failures);
+        self.trying.set(false);
+        if failures < FAILURES_TO_OPEN {
+            return false;
+        }
+        let pause = SHORTEST_PAUSE * 2u32.saturating_pow((failures - FAILURES_TO_OPEN).min(8));
+        self.closed_until.set(Some(now + pause.min(LONGEST_PAUSE)));
+        true
+    }
+}
+
+#[derive(Default)]
+struct Connection {
+    sender: RefCell<Option<SendRequest<Body>>>,
+    connecting: Mutex<()>,
+}
+
+struct Endpoint {
+    address: String,
+    uri: Uri,
+    lanes: [Connection; 2],
+    breaker: Breaker,
+    in_flight: Cell<usize>,
+}
+
+/// Counts a call while it lives, and one that was given up.
+struct InFlight<'a>(&'a Endpoint);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        self.0.breaker.trying.set(false);
+    }
+}
+
+/// The servers as one worker sees them.
+pub struct Upstream {
+    endpoints: Vec<Rc<Endpoint>>,
+    max_bytes: usize,
+}
+
+impl Upstream {
+    /// Of `addresses` (host:port); answers have at most `max_bytes`.
+    pub fn new(addresses: &[String], max_bytes: usize) -> std::result::Result<Self, String> {
+        let endpoint = |address: &String| {
+            let uri = format!("http://{address}{INFER}").parse().map_err(|_| format!("{address:?} is not host:port"))?;
+            let lanes = Default::default();
+            let (breaker, in_flight) = (Breaker::default(), Cell::new(0));
+            Ok(Rc::new(Endpoint { address: address.clone(), uri, lanes, breaker, in_flight }))
+        };
+        let endpoints = addresses.iter().map(endpoint).collect::<std::result::Result<_, String>>()?;
+        Ok(Upstream { endpoints, max_bytes: max_bytes + OVERHEAD_BYTES })
+    }
+
+    /// The answer to a ModelInferRequest, given in pieces. `avoid` is the address of a server that just failed.
+    pub async fn infer(
+        &self,
+        lane: Lane,
+        message: Vec<Bytes>,
+        headers: &HeaderMap,
+        deadline: Instant,
+        avoid: &mut Option<String>,
+    ) -> Result<Bytes> {
+        let now = Instant::now();
+        if now >= deadline {
+            return Err(Fault::deadline());
+        }
+        let Some(endpoint) = self.choose(now, avoid.as_deref()) else {
+            return Err(Fault::new(Kind::Unavailable, "the model server has failed lately; try again in a moment"));
+        };
+        *avoid = Some(endpoint.address.clone());
+        endpoint.breaker.begin();
+        endpoint.in_flight.set(endpoint.in_flight.get() + 1);
+        let _in_flight = InFlight(&endpoint);
+        let answered = timeout_at(deadline.into(), self.call(&endpoint, lane, message, headers, deadline)).await;
+        let result = answered.unwrap_or_else(|_| {
+            let seconds = now.elapsed().as_secs_f64();
+            Err(Fault::new(Kind::DeadlineExceeded, format!("the model server: no answer in {seconds:.1} s")))
+        });
+        match &result {
+            Err(fault) if matches!(fault.kind, Kind::Unavailable | Kind::DeadlineExceeded) => {
+                if endpoint.breaker.failed(Instant::now()) {
+                    endpoint.lanes[lane as usize].sender.borrow_mut().take();
+                }
+            }
+            _ => endpoint.breaker.succeeded(),
+        }
+        result
+    }
+
+    fn choose(&self, now: Instant, avoid: Option<&str>) -> Option<Rc<Endpoint>> {
+        let working = || self.endpoints.iter().filter(|endpoint| endpoint.breaker.lets_pass(now));
+        let others = working().filter(|endpoint| Some(endpoint.address.as_str()) != avoid);
+        let least = others.min_by_key(|endpoint| endpoint.in_flight.get());
+        least.or_else(|| working().next()).cloned()
+    }
+
+    async fn call(
+        &self,
+        endpoint: &Endpoint,
+        lane: Lane,
+        message: Vec<Bytes>,
+        headers: &HeaderMap,
+        deadline: Instant,
+    ) -> Result<Bytes> {
+        let mut sender = endpoint.sender(lane).await?;
+        let mut request = Request::new(Body::grpc(message, None));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = endpoint.uri.clone();
+        *request.headers_mut() = headers.clone();
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
+        if let Ok(left) = HeaderValue::from_str(&format!("{left}m")) {
+            request.headers_mut().insert(HeaderName::from_static("grpc-timeout"), left);
+        }
+        let broken = |_| Fault::unavailable();
+        sender.ready().await.map_err(broken)?;
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let (parts, mut body) = response.into_parts();
+        if let Some(status) = parts.headers.get("grpc-status") {
+            return Err(fault_of(status, &parts.headers));
+        }
+        let (data, trailers) = collect(&mut body, self.max_bytes).await.map_err(|fault| match fault.kind {
+            Kind::Cancelled => Fault::unavailable(),
+            _ => Fault::new(Kind::Broken, "the model server's answer is too large"),
+        })?;
+        let trailers = trailers.unwrap_or_default();
+        match trailers.get("grpc-status") {
+            Some(status) if status == "0" => message_of(&data),
+            Some(status) => Err(fault_of(status, &trailers)),
+            None => Err(Fault::unavailable()),
+        }
+    }
+}
+
+impl Endpoint {
+    async fn sender(&self, lane: Lane) -> Result<SendRequest<Body>> {
+        let connection = &self.lanes[lane as usize];
+        if let Some(sender) = connection.open() {
+            return Ok(sender);
+        }
+        let _one = connection.connecting.lock().await;
+        if let Some(sender) = connection.open() {
+            return Ok(sender);
+        }
+        let connected = tokio::time::timeout(Duration::from_secs_f64(CONNECT_SECONDS), connect(&self.address)).await;
+        let sender = connected.ok().and_then(std::result::Result::ok).ok_or_else(Fault::unavailable)?;
+        *connection.sender.borrow_mut() = Some(sender.clone());
+        Ok(sender)
+    }
+}
+
+impl Connection {
+    fn open(&self) -> Option<SendRequest<Body>> {
+        self.sender.borrow().as_ref().filter(|sender| !sender.is_closed()).cloned()
+    }
+}
+
+async fn connect(address: &str) -> std::result::Result<SendRequest<Body>, Box<dyn std::error::Error>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http2::Builder::new(LocalExecutor)
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES * 4)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    tokio::task::spawn_local(connection);
+    Ok(sender)
+}
+
+fn message_of(data: &Bytes) -> Result<Bytes> {
+    match data.first_chunk::<5>() {
+        Some(&[0, a, b, c, d]) if u32::from_be_bytes([a, b, c, d]) as usize == data.len() - 5 => Ok(data.slice(5..)),
+        _ => Err(Fault::new(Kind::Broken, "the model server's answer is not one gRPC message")),
+    }
+}
+
+fn fault_of(status: &HeaderValue, headers: &HeaderMap) -> Fault {
+    let told = headers.get("grpc-message").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let told = percent_decode_str(told).decode_utf8_lossy();
+    let kind = match status.to_str().unwrap_or_default() {
+        "3" => Kind::InvalidInput,
+        "8" => Kind::TooLarge,
+        "4" => Kind::DeadlineExceeded,
+        "1" | "5" | "14" => return Fault::unavailable(),
+        _ => Kind::Broken,
+    };
+    Fault::new(kind, format!("the model server: {told}"))
+}
