@@ -4,14 +4,13 @@ import asyncio
 import hashlib
 import json
 import os
-import signal
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from tidemill.v1.model_pb2 import Arm, Mirror, Route
 from tidemill_contracts import topics
 from tidemill_local.stack import Stack
@@ -25,6 +24,8 @@ from benchmarks.gateway.loads import GrpcLoad, Load, RestLoad
 from benchmarks.gateway.networks import Network, logistic, store
 
 KEY = "benchmark-key-of-no-worth"
+HANGING = Path(__file__).with_name("hanging.py")
+BACKEND = "triton/backends/onnxruntime/model.py"
 PROTOCOLS = ("REST", "gRPC")
 
 
@@ -73,8 +74,10 @@ class Bench:
         self._keyed: bool | None = None
 
     def up(self) -> None:
-        """Start Kafka and Triton."""
+        """Start Kafka and Triton; the backend's code is read when a model is loaded, so it can still be added to."""
         self.stack.up(["kafka", "triton"])
+        with (self.stack.home.path / BACKEND).open("a") as code:
+            code.write(HANGING.read_text())
 
     def down(self) -> None:
         """Stop everything."""
@@ -107,29 +110,39 @@ class Bench:
             sum(process.memory_info().rss for process in processes),
         )
 
-    def counted(self, metric: str) -> float:
-        """Sum over the labels of a metric of the gateway."""
+    def counted(self, metric: str, *labels: str) -> float:
+        """Sum of a metric of the gateway over all series with these labels, each as `name="value"`."""
         request = urllib.request.Request(f"{self.stack.http_url('gateway')}/metrics", headers=_authorization())
         with urllib.request.urlopen(request, timeout=30) as response:
             lines = response.read().decode().splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{metric}{{", f"{metric} ")))
+        series = (line for line in lines if line.startswith((f"{metric}{{", f"{metric} ")))
+        return sum(float(line.rsplit(" ", 1)[1]) for line in series if all(label in line for label in labels))
+
+    def status_without_key(self, served: Served) -> int:
+        """HTTP status of a right request that brings no API key."""
+        url = f"{self.stack.http_url('gateway')}/v2/models/{served.model}/infer"
+        request = urllib.request.Request(url, bodies.json_body(served.network().rows[:1]), bodies.JSON)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def let_hang(self, name: str) -> None:
+        """Have a model in Triton, not loaded yet, be one that can hang."""
+        self._switch(name).parent.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def suspended(self, name: str) -> Iterator[None]:
-        """A model in Triton takes requests and answers none: the process that runs it is stopped, no other."""
-        stub = self._stub(name)
-        stub.send_signal(signal.SIGSTOP)
+    def hanging(self, name: str) -> Iterator[None]:
+        """That model takes requests and answers none."""
+        self._switch(name).touch()
         try:
             yield
         finally:
-            stub.send_signal(signal.SIGCONT)
+            self._switch(name).unlink()
 
-    def _stub(self, name: str) -> psutil.Process:
-        for process in self.stack.processes.find("triton"):
-            command = process.cmdline()
-            if "python_backend_stub" in command[0] and any(f"/{name}/" in argument for argument in command[1:]):
-                return process
-        raise LookupError(f"Triton has no process of its own for {name}")
+    def _switch(self, name: str) -> Path:
+        return self.stack.home.path / "triton/hangs" / name / "now"
 
     def _load(self, served: Served, protocol: str, http: str, grpc: str, models: tuple[str, ...]) -> Load:
         row = served.network().rows[:1]

@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -42,11 +43,12 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := set(asked.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     options = Options(asked.runs, asked.seconds, asked.requests, asked.idle, asked.hold)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     try:
         tables = _measured(asked.sections or list(SECTIONS), options, asked.port_offset, console)
     except StackError as error:
-        console.print(str(error))
+        console.print(f"{error} {error.cure}")
         return 1
     if asked.markdown:
         asked.markdown.write_text(markdown(tables))
@@ -76,7 +78,8 @@ def _tables(name: str, bench: Bench, options: Options) -> Iterator[Table]:
     """The tables of a section; a load that fails is a line that misses its target, and the other sections go on."""
     try:
         yield from SECTIONS[name](bench, options)
-    except (LoadFailed, StackError) as error:
+    except (LoadFailed, StackError, TimeoutError) as error:
+        print(getattr(error, "log", ""), file=sys.stderr)
         yield Table(f"{name} could not be measured", ("cause",), (Row((str(error),), "measured", False),))
 
 

@@ -1,6 +1,6 @@
 -- Arguments: file with the body, sticky header (or -), paths separated by commas, then headers as "name: value".
 -- Requests go round over the paths, and over CALLERS values of the sticky header.
-local CALLERS = 64
+local CALLERS = 256
 local requests, sent = {}, 0
 
 local function prepare(args)
@@ -41,9 +41,10 @@ end
 
 function done(summary, latency)
    local errors = summary.errors
-   local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
    print(string.format(
-      'RESULT {"requests": %d, "seconds": %.6f, "failed": %d, "p50": %.9f, "p99": %.9f}',
-      summary.requests, summary.duration / 1e6, failed, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6
+      'RESULT {"requests": %d, "seconds": %.6f, "p50": %.9f, "p99": %.9f, ' ..
+      '"failed": {"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}}',
+      summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6,
+      errors.connect, errors.read, errors.write, errors.status, errors.timeout
    ))
 end

@@ -1,6 +1,7 @@
 """A closed loop of requests on the loopback: wrk over REST, ghz over gRPC."""
 
 import json
+import math
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,7 +60,7 @@ class RestLoad:
     def run(self, connections: int, seconds: float) -> Outcome:
         with _file(self.body) as body:
             given = [str(body), self.sticky or "-", ",".join(self.paths), *self._header_lines()]
-            length = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", f"{GRACE_SECONDS}s"]
+            length = ["-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s", "--timeout", f"{GRACE_SECONDS}s"]
             command = [tools.wrk(), *length, "-s", str(SCRIPT), f"http://{HOST}:{self.port}", "--", *given]
             printed = _printed(command, seconds)
         marked = [line for line in printed.splitlines() if line.startswith("RESULT ")]
@@ -95,16 +96,18 @@ class GrpcLoad:
 
 
 def _of_report(report: Mapping[str, Any]) -> Outcome:
-    failed = sum(count for code, count in (report.get("statusCodeDistribution") or {}).items() if code != "OK")
+    failed = report.get("errorDistribution") or {}
     latencies = {item["percentage"]: item["latency"] / 1e9 for item in report.get("latencyDistribution") or ()}
     nothing = float("nan")
     p50, p99 = latencies.get(50, nothing), latencies.get(99, nothing)
     return _outcome(report["count"], failed, report["total"] / 1e9, p50, p99)
 
 
-def _outcome(requests: int, failed: int, seconds: float, p50: float, p99: float) -> Outcome:
-    if failed or not requests:
-        raise LoadFailed(f"{failed} of {requests} requests failed")
+def _outcome(requests: int, failed: Mapping[str, int], seconds: float, p50: float, p99: float) -> Outcome:
+    if causes := [f"{count} by {cause}" for cause, count in failed.items() if count]:
+        raise LoadFailed(f"beside {requests} answered requests others failed: {', '.join(causes)}")
+    if not requests:
+        raise LoadFailed(f"no request was answered in {seconds:.1f} s")
     return Outcome(requests, seconds, p50, p99)
 
 

@@ -7,13 +7,14 @@ from statistics import median
 
 from benchmarks.gateway.bench import PROTOCOLS, Bench, Served
 from benchmarks.gateway.options import Options
-from benchmarks.gateway.pairs import Pair, middle, pair
+from benchmarks.gateway.pairs import COUNTED, LOGGED, MIRRORED, UNLOGGED, UNMIRRORED, Pair, middle, pair, share
 from benchmarks.stats.tables import Row, Table
 
 MANY, ONE = 32, 1
 LEAST_RATIO, MOST_ADDED, MOST_CPU = 0.8, 0.15e-3, 30e-6
 WARM_SECONDS = 1.0
 STICKY = "x-caller"
+REQUESTS = "tidemill_gateway_requests_total"
 EVERYTHING = Served("mirrored", mirror=0.1)
 
 
@@ -35,6 +36,9 @@ VARIANTS = (
     Variant("+ two arms, sticky header", Served("split", arms=2, mirror=0.1, sticky=STICKY), keyed=True, judged=True),
 )
 
+QUIET, *LOUD = VARIANTS
+SPLIT = VARIANTS[-1]
+
 Found = Mapping[tuple[Variant, str, int], Sequence[Pair]]
 
 
@@ -51,6 +55,7 @@ def overhead(bench: Bench, options: Options) -> Iterator[Table]:
         yield _rates(found, protocol)
         yield _latencies(found, protocol)
     yield _costs(found)
+    yield _proofs(bench, found)
 
 
 def _warm(bench: Bench, variants: Sequence[Variant]) -> None:
@@ -99,16 +104,35 @@ def _costs(found: Found) -> Table:
             pairs = found[variant, protocol, MANY]
             cpu = middle(pairs, lambda one: one.through.cpu)
             resident = middle(pairs, lambda one: one.through.resident)
-            requests = sum(one.through.outcome.requests for one in pairs)
-            unlogged = sum(one.through.unlogged for one in pairs)
-            unmirrored = sum(one.through.unmirrored for one in pairs)
-            figures = (f"{cpu * 1e6:.1f}", f"{resident / 1e6:,.0f}")
-            drops = (f"{unlogged / requests:.1%}", f"{unmirrored / requests:.1%}")
-            cells = (f"{protocol}: {variant.name}", *figures, *drops)
+            shares = (f"{share(pairs, counter):.1%}" for counter in COUNTED)
+            cells = (f"{protocol}: {variant.name}", f"{cpu * 1e6:.1f}", f"{resident / 1e6:,.0f}", *shares)
             rows.append(_judged(variant, cells, f"≤ {MOST_CPU * 1e6:g} µs", cpu <= MOST_CPU))
-    columns = ("what", "CPU µs a request", "resident MB", "not logged", "not mirrored")
-    note = "The gateway's processes at 32 connections; drops as shares of the requests."
+    columns = ("what", "CPU µs a request", "resident MB", "logged", "log drops", "mirrored", "mirror drops")
+    note = "The gateway's processes at 32 connections; its counters of log and mirrors as shares of the requests."
     return Table("The gateway's processor time and memory", columns, tuple(rows), note)
+
+
+def _proofs(bench: Bench, found: Found) -> Table:
+    """Whether what a line says was on, or off, was so."""
+
+    def shared(variants: Sequence[Variant], *counters: str) -> float:
+        return share([one for key, pairs in found.items() if key[0] in variants for one in pairs], *counters)
+
+    arms = [bench.counted(REQUESTS, f'model="{SPLIT.served.model}"', f'version="{arm}"') for arm in (1, 2)]
+    first = arms[0] / max(1.0, sum(arms))
+    mirroring = [variant for variant in VARIANTS if variant.served.mirror]
+    off, on, lost = shared([QUIET], LOGGED), shared(LOUD, LOGGED), shared(LOUD, UNLOGGED)
+    copied = shared(mirroring, MIRRORED, UNMIRRORED)
+    status = bench.status_without_key(SPLIT.served)
+    rows = (
+        Row(("logged with the log off", f"{off:.2%}"), "≤ 0.1 %", off <= 0.001),
+        Row(("logged with the full log", f"{on:.2%}"), "≥ 99 %", on >= 0.99),
+        Row(("dropped by the log", f"{lost:.2%}"), "0 %", lost == 0),
+        Row(("copied to the mirror", f"{copied:.2%}"), "7 to 13 %", 0.07 <= copied <= 0.13),
+        Row(("first of two arms", f"{first:.2%}"), "40 to 60 %", 0.4 <= first <= 0.6),
+        Row(("answer without the API key", str(status)), "401", status == 401),
+    )
+    return Table("What was on", ("what", "found"), rows, "By the gateway's own counters, over all loads above.")
 
 
 def _judged(variant: Variant, cells: tuple[str, ...], target: str, met: bool) -> Row:

@@ -1,4 +1,5 @@
-"""The benchmarks of the statistics, at one run each, print every figure and fail when one misses its target."""
+"""The benchmarks of the statistics, at one run each, print every figure and fail when one misses its target; what those
+of the gateway can say without a load."""
 
 import re
 import subprocess
@@ -70,3 +71,24 @@ def test_river_is_compared_and_not_judged(finished: Finished) -> None:
     assert finished.has_line(r"^\| error rate \.2 to \.3 \| river ADWIN \|")
     assert finished.has_line(r"^\| change \|.* ADWIN \|.* KSWIN \|")
     assert not finished.has_line(r"^\|.* river .*" + VERDICT)
+
+
+def test_the_gateways_command_refuses_an_unknown_section_and_names_all(root: Path) -> None:
+    command = [sys.executable, "-W", "error", "-m", "benchmarks.gateway", "nonsense"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 2
+    assert "no section nonsense; there are overhead, mirror-hang, large, idle, memory, peers" in done.stderr
+
+
+def test_the_gateways_model_answers_a_column_of_labels_and_two_probabilities(root: Path) -> None:
+    script = """
+from benchmarks.gateway.memory import growth
+from benchmarks.gateway.networks import logistic
+label, probabilities = logistic().answers(logistic().rows)
+print(label.shape, label.dtype, probabilities.shape, probabilities.dtype)
+print(round(growth([(requests, 1000 + requests) for requests in range(0, 1001, 100)]), 3))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout.splitlines() == ["(4, 1) int64 (4, 2) float32", "0.333"]

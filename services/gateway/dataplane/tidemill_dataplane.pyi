@@ -35,6 +35,12 @@ class DataPlane:
     def drain_log(self, max_rows: int, partitions: int) -> list[tuple[int, str, int, bytes]]:
         """Take about `max_rows` predictions: (partition, model, rows, serialised `PredictionBatch`) for each message."""
 
+    def count_too_large(self, rows: int) -> None:
+        """Count predictions that no message can hold."""
+
+    def count_refusal(self, protocol: str, code: int) -> None:
+        """Count a request that was refused before it came to the data plane, by its HTTP status."""
+
     def samples(self) -> list[tuple[str, list[str], float]]:
         """Everything counted: name, labels' values, value. See `core/src/stats.rs`."""
 
@@ -46,3 +52,15 @@ def mirrors_of(table: str, key: str, answering: int) -> list[int]:
 
 def partition_of(key: str, partitions: int) -> int:
     """Partition of a key as Kafka's default partitioner places it (murmur2)."""
+
+Read = tuple[str, list[tuple[str, str, list[int], bytes]], list[tuple[str, bool]]]
+"""A request as it was read: id, inputs (name, datatype, shape, binary form), outputs asked for (name, binary)."""
+
+def read_body(body: bytes, json_length: int | None = None) -> Read:
+    """The request in a REST body, of which the first `json_length` bytes (None: all) are JSON. ValueError: the cause."""
+
+def read_message(message: bytes) -> Read:
+    """The request in a serialised `ModelInferRequest`. ValueError gives the cause."""
+
+def accept(signature: str, message: bytes, max_rows: int, allow_missing: bool) -> int:
+    """Rows of a serialised `ModelInferRequest` that fits the signature (JSON). ValueError gives the cause."""

@@ -22,7 +22,7 @@ async def test_requests_in_flight_are_answered_and_logged(tmp_path: Path) -> Non
         ):
             rest = asyncio.create_task(http.post(PREDICT, json=ROW))
             grpc = asyncio.create_task(client.infer("flights", client_inputs()))
-            await until(lambda: running.gateway.models.get("flights").version(1).in_flight == 2)
+            await until(lambda: running.gateway.plane.in_flight("flights", 1) == 2)
             stopping = asyncio.create_task(running.gateway.listeners.stop())
             await until(lambda: not running.gateway.listeners.accepting)
             running.triton.gate.set()
@@ -30,7 +30,7 @@ async def test_requests_in_flight_are_answered_and_logged(tmp_path: Path) -> Non
             assert (await grpc).as_numpy("label").shape == (1, 1)
             await stopping
         await running.gateway.log.stop()
-        assert sum(len(event.data.prediction_ids) for _, event in running.producer.events) == 2
+        assert sum(len(batch.prediction_ids) for batch in running.logged()) == 2
 
 
 async def test_busy_clients_see_no_failure_before_the_listener_closes(tmp_path: Path) -> None:

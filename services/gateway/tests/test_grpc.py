@@ -129,4 +129,4 @@ async def test_the_event_time_in_the_metadata_is_logged(running: RunningGateway,
     await running.serve()
     await client.infer("flights", client_inputs(), headers={"tidemill-event-time": "1362139200000000"})
     await running.gateway.log.flush()
-    assert [list(event.data.event_times) for _, event in running.producer.events] == [[1362139200000000]]
+    assert [list(batch.event_times) for batch in running.logged()] == [[1362139200000000]]

@@ -27,8 +27,8 @@ async def test_a_mirrors_answer_is_logged_and_never_returned(running: RunningGat
     await mirrored(running)
     response = await http.post(PREDICT, json=ROW)
     assert response.json()["version"] == 1
-    await until(lambda: len(running.producer.events) == 2)
-    logged = {event.data.role: event.data for _, event in running.producer.events}
+    await until(lambda: len(running.logged()) == 2)
+    logged = {batch.role: batch for batch in running.logged()}
     assert logged[ARM_ROLE_PRIMARY].prediction_ids == logged[ARM_ROLE_MIRROR].prediction_ids
     assert logged[ARM_ROLE_PRIMARY].event_times == logged[ARM_ROLE_MIRROR].event_times
     assert (logged[ARM_ROLE_MIRROR].version, list(logged[ARM_ROLE_MIRROR].outputs[0].numbers.values)) == (2, [1.0])
@@ -42,11 +42,11 @@ async def test_a_failing_mirror_is_counted_and_logged_and_does_not_touch_the_ans
     before = drops("failed")
     assert (await http.post(PREDICT, json=ROW)).status_code == 200
     await until(lambda: drops("failed") == before + 1)
-    await until(lambda: any(event.data.error for _, event in running.producer.events))
+    await until(lambda: any(batch.error for batch in running.logged()))
 
 
 async def test_copies_that_find_the_queue_full_are_dropped(tmp_path: Path) -> None:
-    async with running_gateway(tmp_path, mirror_queue=1) as running:
+    async with running_gateway(tmp_path, mirror_requests=1) as running:
         await mirrored(running)
         before = drops("queue_full")
         running.triton.hanging.add("flights-v2")

@@ -30,7 +30,8 @@ async def test_rows_of_named_fields_are_answered_in_order(running: RunningGatewa
         ({"instances": []}, "instances"),
         ({"instances": {}}, "instances"),
         ({}, "instances"),
-        ({"instances": [{}], "explain": True}, "explain"),
+        ({"instances": [{}], "explain": 1}, "explain"),
+        ({"instances": [{}], "exlpain": True}, "exlpain"),
         ({"instances": [{}], "event_time": "soon"}, "event time"),
         ({"instances": [{}], "event_time": 1.5}, "event_time"),
     ],
@@ -61,8 +62,8 @@ async def test_the_event_time_of_the_body_is_logged(running: RunningGateway, htt
     await running.serve()
     await http.post(PREDICT, json={"instances": [{}], "event_time": "2013-03-01T12:00:00Z"})
     await running.gateway.log.flush()
-    ((_, event),) = running.producer.events
-    assert list(event.data.event_times) == [1362139200000000]
+    (logged,) = running.logged()
+    assert list(logged.event_times) == [1362139200000000]
 
 
 async def test_feedback_is_published_before_it_is_answered(running: RunningGateway, http: httpx.AsyncClient) -> None:

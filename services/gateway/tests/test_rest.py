@@ -153,10 +153,9 @@ async def test_the_event_time_of_the_header_is_logged(running: RunningGateway, h
     await running.serve()
     headers = {"tidemill-event-time": "2013-03-01T12:00:00Z"}
     response = await http.post(INFER, json={"inputs": v2_inputs()}, headers=headers)
-    await until(lambda: bool(running.producer.events))
-    ((topic, event),) = running.producer.events
-    assert topic == "predictions"
-    assert list(event.data.prediction_ids) == [response.headers["tidemill-prediction-id"]]
-    assert list(event.data.event_times) == [1362139200000000]
+    await until(lambda: bool(running.logged()))
+    (logged,) = running.logged()
+    assert list(logged.prediction_ids) == [response.headers["tidemill-prediction-id"]]
+    assert list(logged.event_times) == [1362139200000000]
     bad = await http.post(INFER, json={"inputs": v2_inputs()}, headers={"tidemill-event-time": "yesterday"})
     assert (bad.status_code, "event time" in bad.json()["error"]) == (400, True)

@@ -150,7 +150,7 @@ async def test_a_version_with_requests_in_flight_is_unloaded_after_them(running:
     second = await running.store(FakeModel(1.0))
     running.triton.gate.clear()
     slow = asyncio.create_task(version_of(http))
-    await until(lambda: running.gateway.models.get("flights").version(1).in_flight == 1)
+    await until(lambda: running.gateway.plane.in_flight("flights", 1) == 1)
     running.triton.gate.set()
     running.triton.gate.clear()
     await running.route(2, [(2, second, 1.0)])

@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import uvicorn
@@ -79,13 +80,22 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 class HttpServer:
-    """Serves an app; on stop it ends the open requests first."""
+    """Serves an app on `host:port`, or on a Unix `socket`; on stop it ends the open requests first."""
 
-    def __init__(self, app: FastAPI, host: str, port: int, drain_seconds: float = 5) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        drain_seconds: float = 5,
+        *,
+        socket: Path | None = None,
+    ) -> None:
         config = uvicorn.Config(
             app,
             host=host,
             port=port,
+            uds=str(socket) if socket else None,
             log_config=None,
             access_log=False,
             server_header=False,

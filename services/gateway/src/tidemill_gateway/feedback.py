@@ -16,7 +16,7 @@ from tidemill_runtime.events import derived_id, new_event
 
 from tidemill_gateway import metrics
 from tidemill_gateway.domain.times import now, parse_event_time
-from tidemill_gateway.prediction_log import partition_of
+from tidemill_dataplane import partition_of
 from tidemill_gateway.serving import ServedModels
 
 MAX_LABELS = 10_000

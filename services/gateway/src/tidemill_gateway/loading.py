@@ -102,6 +102,6 @@ class Loader:
     async def _prove(self, served: ServedVersion, golden: Golden) -> None:
         inputs = golden_inputs(served.signature, golden, self._max_rows)
         names = [spec.name for spec in served.signature.outputs]
-        outputs = await self._server.infer(served.server_name, inputs, names, self._seconds)
-        if cause := difference(served.signature, golden, outputs, self._max_rows):
-            raise CorruptArtifact(f"{served.server_name} fails its golden predictions in the model server: {cause}")
+        for outputs in await self._server.infer(served.server_name, inputs, names, self._seconds):
+            if cause := difference(served.signature, golden, outputs, self._max_rows):
+                raise CorruptArtifact(f"{served.server_name} fails its golden predictions in the model server: {cause}")

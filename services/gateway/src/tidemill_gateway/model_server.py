@@ -1,16 +1,16 @@
-"""What the gateway needs of a model server. Triton's adapter has it, and so does its fake."""
+"""What the gateway needs of its model servers, beyond inference, which is the data plane's."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from tidemill_gateway.domain.tensors import Tensor
 
 
 class ModelServer(Protocol):
-    """Loads models from its repository and runs them."""
+    """Loads models from a repository: one server, or several that are kept alike."""
 
     async def is_ready(self, name: str) -> bool:
-        """Whether the model `name` takes requests; False also if the server does not answer."""
+        """Whether the model `name` takes requests on every server that answers, and at least one does."""
 
     async def load(self, name: str, seconds: float) -> None:
         """Load or reload `name`; raises Unavailable, DeadlineExceeded, or TidemillError with the server's cause."""
@@ -18,5 +18,13 @@ class ModelServer(Protocol):
     async def unload(self, name: str, seconds: float) -> None:
         """Unload `name`; no error if it is not loaded."""
 
-    async def infer(self, name: str, inputs: Sequence[Tensor], outputs: Sequence[str], seconds: float) -> list[Tensor]:
-        """The named outputs; raises Unavailable (also if the model is not loaded), DeadlineExceeded, InvalidInput."""
+    async def infer(
+        self, name: str, inputs: Sequence[Tensor], outputs: Sequence[str], seconds: float
+    ) -> list[list[Tensor]]:
+        """The named outputs of every server that answers; raises Unavailable, DeadlineExceeded, InvalidInput."""
+
+    async def statistics(self, name: str) -> list[Any]:
+        """`ModelStatistics` of `name`, of every server that answers; raises Unavailable."""
+
+    async def config(self, name: str) -> Any:
+        """`ModelConfig` of `name`; raises Unavailable."""

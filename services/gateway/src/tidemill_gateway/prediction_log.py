@@ -1,46 +1,37 @@
-"""Predictions to Kafka, off the request path: a bounded queue, flushed in batches; what does not fit is counted."""
+"""Predictions to Kafka: what the data plane has kept of them, made into batches there and sent from here."""
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
-from aiokafka.partitioner import murmur2
 from tidemill.v1.prediction_pb2 import PredictionBatch
 from tidemill_contracts import topics
+from tidemill_dataplane import DataPlane
 from tidemill_runtime import failpoints, logs
 from tidemill_runtime.bus import Producer, backoff
-from tidemill_runtime.errors import Unavailable
-from tidemill_runtime.events import Event, new_event
-from tidemill_runtime.kafka import MAX_MESSAGE_BYTES
+from tidemill_runtime.errors import TooLarge, Unavailable
+from tidemill_runtime.events import headers_of, new_event
 from tidemill_runtime.lifecycle import Worker
 
 from tidemill_gateway import metrics
-from tidemill_gateway.domain.batches import LoggedPrediction, PlacedBatch, batches
 
 FLUSH_SECONDS = 0.5
-FLUSH_ROWS = 500
+FLUSH_ROWS = 10_000
 FINAL_FLUSH_SECONDS = 5.0
+
+Batch = tuple[int, str, int, bytes]
 
 log = logs.get_logger(__name__)
 
 
-def partition_of(prediction_id: str, partitions: int) -> int:
-    """Partition of a key as Kafka's default partitioner places it."""
-    return (int(murmur2(prediction_id.encode())) & 0x7FFFFFFF) % partitions
-
-
 class PredictionLog:
-    """Takes predictions without waiting and sends them in batches of at most 500 rows a message."""
+    """Drains the data plane's log and sends it, messages of at most 500 rows side by side."""
 
-    def __init__(self, producer: Producer, *, max_rows: int, flush_seconds: float = FLUSH_SECONDS) -> None:
+    def __init__(self, native: DataPlane, producer: Producer, *, flush_seconds: float = FLUSH_SECONDS) -> None:
+        self._native = native
         self._producer = producer
-        self._max_rows = max_rows
         self._flush_seconds = flush_seconds
-        self._queue: deque[LoggedPrediction] = deque()
-        self._unsent: deque[tuple[int, Event[PredictionBatch]]] = deque()
-        self._rows = 0
-        self._filled = asyncio.Event()
+        self._unsent: list[Batch] = []
         self._flushing = asyncio.Lock()
         self._worker = Worker("prediction log", self._run)
 
@@ -48,88 +39,58 @@ class PredictionLog:
     def failed(self) -> asyncio.Future[None]:
         return self._worker.failed
 
-    def put(self, prediction: LoggedPrediction) -> None:
-        """Log a prediction, or drop and count it if too many wait."""
-        if self._rows + prediction.rows > self._max_rows:
-            metrics.LOG_DROPS.labels("queue_full").inc(prediction.rows)
-            return
-        self._queue.append(prediction)
-        self._count(prediction.rows)
-        if self._rows >= FLUSH_ROWS:
-            self._filled.set()
-
     async def start(self) -> None:
         await self._worker.start()
 
     async def stop(self) -> None:
-        """Flush what waits, for a few seconds at most; drop and count the rest."""
+        """Flush what waits, for a few seconds at most; say what is lost."""
         with suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(FINAL_FLUSH_SECONDS):
                 await self.flush()
         await self._worker.stop()
-        if self._rows:
-            log.error("predictions not logged before the end", rows=self._rows)
-            metrics.LOG_DROPS.labels("shutdown").inc(self._rows)
+        if rows := self._native.log_rows() + sum(batch[2] for batch in self._unsent):
+            log.error("predictions not logged before the end", rows=rows)
 
     async def flush(self) -> None:
         """Send all that waits; raises Unavailable and keeps what the brokers have not acknowledged."""
         async with self._flushing:
-            while self._unsent or self._queue:
+            while True:
                 if not self._unsent:
-                    await self._batch(self._take())
-                await self._send_unsent()
+                    partitions = await self._producer.partitions(topics.PREDICTIONS)
+                    self._unsent = await asyncio.to_thread(self._native.drain_log, FLUSH_ROWS, partitions)
+                if not self._unsent:
+                    return
+                failpoints.hit("gateway.before-log-flush")
+                await self._send(self._unsent)
 
     async def _run(self) -> None:
         failures = 0
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._flush_seconds):
-                    await self._filled.wait()
-            self._filled.clear()
+            await asyncio.sleep(self._flush_seconds)
             try:
                 await self.flush()
                 failures = 0
             except Unavailable as error:
                 failures += 1
-                log.warning("predictions wait for Kafka", rows=self._rows, error=str(error))
+                log.warning("predictions wait for Kafka", rows=self._native.log_rows(), error=str(error))
                 await asyncio.sleep(backoff(failures, self._flush_seconds))
 
-    def _take(self) -> list[LoggedPrediction]:
-        taken: list[LoggedPrediction] = []
-        rows = 0
-        while self._queue and rows < FLUSH_ROWS:
-            prediction = self._queue.popleft()
-            taken.append(prediction)
-            rows += prediction.rows
-        return taken
+    async def _send(self, batches: Sequence[Batch]) -> None:
+        sent = await asyncio.gather(*(self._send_one(batch) for batch in batches), return_exceptions=True)
+        self._unsent = [batch for batch, fault in zip(batches, sent, strict=True) if fault is not None]
+        for fault in sent:
+            if fault is not None:
+                raise fault
 
-    async def _batch(self, predictions: Sequence[LoggedPrediction]) -> None:
+    async def _send_one(self, batch: Batch) -> None:
+        partition, model, rows, message = batch
+        headers = headers_of(new_event("gateway", model, PredictionBatch()))
         try:
-            partitions = await self._producer.partitions(topics.PREDICTIONS)
-        except BaseException:
-            self._queue.extendleft(reversed(predictions))
-            raise
-        for placed in batches(predictions, lambda prediction_id: partition_of(prediction_id, partitions)):
-            if placed.batch.ByteSize() > MAX_MESSAGE_BYTES - 4096:
-                self._drop(placed)
-            else:
-                self._unsent.append((placed.partition, new_event("gateway", placed.batch.model, placed.batch)))
-
-    def _count(self, change: int) -> None:
-        self._rows += change
-        metrics.LOG_QUEUE_ROWS.set(self._rows)
-
-    def _drop(self, placed: PlacedBatch) -> None:
-        rows = len(placed.batch.prediction_ids)
-        self._count(-rows)
-        metrics.LOG_DROPS.labels("too_large").inc(rows)
-
-    async def _send_unsent(self) -> None:
-        failpoints.hit("gateway.before-log-flush")
-        while self._unsent:
-            partition, event = self._unsent[0]
-            await self._producer.send(topics.PREDICTIONS, event, partition=partition)
-            self._unsent.popleft()
-            rows = len(event.data.prediction_ids)
-            self._count(-rows)
-            metrics.LOG_ROWS.labels(event.data.model).inc(rows)
+            await self._producer.send_raw(
+                topics.PREDICTIONS, key=model.encode(), value=message, headers=headers, partition=partition
+            )
+        except TooLarge as error:
+            log.error("a prediction is too large to be logged", model=model, rows=rows, error=str(error))
+            self._native.count_too_large(rows)
+        else:
+            metrics.LOG_ROWS.labels(model).inc(rows)

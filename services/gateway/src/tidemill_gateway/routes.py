@@ -6,7 +6,7 @@ mirrors and warm versions follow. What fails is tried again with backoff while t
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,10 +46,19 @@ class Routes:
     """Applies `Route` events to the served models."""
 
     def __init__(
-        self, models: ServedModels, loader: Loader, *, drain_seconds: float, check_seconds: float = CHECK_SECONDS
+        self,
+        models: ServedModels,
+        loader: Loader,
+        *,
+        swap: Callable[[ServedModel], None],
+        in_flight: Callable[[str, int], int],
+        drain_seconds: float,
+        check_seconds: float = CHECK_SECONDS,
     ) -> None:
         self._models = models
         self._loader = loader
+        self._swap_in = swap
+        self._in_flight = in_flight
         self._drain_seconds = drain_seconds
         self._check_seconds = check_seconds
         self._states: dict[str, ModelState] = {}
@@ -171,7 +180,9 @@ class Routes:
         if served and served.table == table and set(served.versions) == set(versions):
             return
         failpoints.hit("gateway.before-swap")
-        self._models.swap(ServedModel(table, versions))
+        changed = ServedModel(table, versions)
+        self._swap_in(changed)
+        self._models.swap(changed)
         state.healthy = True
         metrics.ROUTE_EPOCH.labels(table.model).set(table.epoch)
         log.info("route in effect", model=table.model, epoch=table.epoch, versions=sorted(versions))
@@ -184,9 +195,8 @@ class Routes:
         unneeded = {*state.loaded, *self._loader.left_over(model)} - kept
         state.unload_by = {number: by for number, by in state.unload_by.items() if number in unneeded}
         for number in sorted(unneeded):
-            version = state.loaded.get(number)
             deadline = state.unload_by.setdefault(number, time.monotonic() + self._drain_seconds)
-            if version and version.in_flight and time.monotonic() < deadline:
+            if self._in_flight(model, number) and time.monotonic() < deadline:
                 continue
             state.loaded.pop(number, None)
             await self._loader.unload(model, number)
@@ -201,6 +211,7 @@ class Routes:
             "mirrors": [{"version": item.version, "fraction": item.fraction} for item in table.mirrors],
             "warm": list(table.warm),
             "sticky_header": table.sticky_header,
+            "sticky_field": table.sticky_field,
             "loaded": sorted(served.versions) if served else [],
             "behind": state.behind,
             "failure": state.failure,

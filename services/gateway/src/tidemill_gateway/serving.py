@@ -1,7 +1,6 @@
-"""The versions that serve now. A request leases its version, so that a version is unloaded only when it is idle."""
+"""The versions that serve now, as metadata and named rows need them; the data plane has the same."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tidemill_contracts.manifest import Manifest, Signature
@@ -15,29 +14,22 @@ def server_name(model: str, version: int) -> str:
     return f"{model}-v{version}"
 
 
+@dataclass(frozen=True)
 class ServedVersion:
     """A version that is loaded and proven."""
 
-    def __init__(self, model: str, version: int, digest: str, manifest: Manifest) -> None:
-        self.model = model
-        self.version = version
-        self.digest = digest
-        self.manifest = manifest
-        self.server_name = server_name(model, version)
-        self.in_flight = 0
+    model: str
+    version: int
+    digest: str
+    manifest: Manifest
+
+    @property
+    def server_name(self) -> str:
+        return server_name(self.model, self.version)
 
     @property
     def signature(self) -> Signature:
         return self.manifest
-
-    @contextmanager
-    def lease(self) -> Iterator[None]:
-        """Keep the version loaded meanwhile."""
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
 
 
 @dataclass(frozen=True)

@@ -94,3 +94,13 @@ class GroundTruthBatch(_message.Message):
     labels: _containers.RepeatedScalarFieldContainer[float]
     observed_at: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, pipeline: _Optional[str] = ..., prediction_ids: _Optional[_Iterable[str]] = ..., record_ids: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[float]] = ..., observed_at: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class PredictionRequest(_message.Message):
+    __slots__ = ("model", "inputs", "event_time")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TIME_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    inputs: _containers.RepeatedCompositeFieldContainer[Column]
+    event_time: _timestamp_pb2.Timestamp
+    def __init__(self, model: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

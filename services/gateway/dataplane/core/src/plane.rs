@@ -225,14 +225,26 @@ impl Worker {
                 Fault::new(Kind::NotFound, format!("model {} takes no traffic now", served.table.model))
             })?,
         };
-        let version = served.version(number)?.clone();
+        let mut version = served.version(number)?.clone();
         *answering = Some(version.clone());
-        let _lease = version.lease();
         if let Some(body) = request.bare.take() {
             request.inputs.push(bare_input(version.signature(), body)?);
         }
-        let limits = self.limits(&version);
-        let rows = version.signature().accept(&request.inputs, limits)?;
+        let champion = served.champion();
+        let accepted = version.signature().accept(&request.inputs, self.limits(&version));
+        let rows = match accepted {
+            Err(_) if pinned.is_none() && !Arc::ptr_eq(&version, champion) => {
+                // The caller knows the champion's inputs: that a candidate takes others is not the caller's fault.
+                let rows = champion.signature().accept(&request.inputs, self.limits(champion))?;
+                version.stats.fallbacks.fetch_add(1, Relaxed);
+                version = champion.clone();
+                *answering = Some(version.clone());
+                rows
+            }
+            accepted => accepted?,
+        };
+        let number = version.number();
+        let _lease = version.lease();
         let wanted = wanted_outputs(version.signature(), &request)?;
         let began = Instant::now();
         let cache_key = version.cache_key(&rows);

@@ -43,7 +43,10 @@ pub struct Outcomes([[AtomicU64; CODES.len()]; Protocol::ALL.len()]);
 
 impl Outcomes {
     pub fn count(&self, protocol: Protocol, fault: Option<Kind>) {
-        let code = fault.map_or(200, Kind::http);
+        self.count_code(protocol, fault.map_or(200, Kind::http));
+    }
+
+    pub fn count_code(&self, protocol: Protocol, code: u16) {
         let place = CODES.iter().position(|&known| known == code).unwrap_or(9);
         self.0[protocol as usize][place].fetch_add(1, Relaxed);
     }

@@ -4,9 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 from tidemill_runtime.errors import InvalidInput
 
-from tidemill_gateway.domain.tensors import BYTES, FLOATS, NUMPY_TYPES, Tensor, element_count, pack_texts
+from tidemill_gateway.domain.tensors import (
+    BFLOAT16,
+    BYTES,
+    DATATYPES,
+    FLOATS,
+    NUMPY_TYPES,
+    Tensor,
+    bfloat16_of,
+    element_count,
+    pack_texts,
+)
 
 _ACCEPTED: dict[str, tuple[type, ...]] = {"BOOL": (bool,), BYTES: (str,)}
 
@@ -16,8 +27,8 @@ def tensor_of(name: str, datatype: str, shape: tuple[int, ...], data: object) ->
 
     InvalidInput names the value that does not fit.
     """
-    if (datatype != BYTES and datatype not in NUMPY_TYPES) or datatype == "FP16":
-        raise InvalidInput(f"{name!r}: datatype {datatype[:20]!r} cannot be given in JSON")
+    if datatype not in DATATYPES:
+        raise InvalidInput(f"{name!r}: unknown datatype {datatype[:20]!r}")
     count = element_count(name, shape)
     values = _flat(name, data, max_depth=max(len(shape), 1))
     if len(values) != count:
@@ -27,6 +38,17 @@ def tensor_of(name: str, datatype: str, shape: tuple[int, ...], data: object) ->
     return Tensor(name, datatype, shape, pack(name, datatype, values))
 
 
+def parse_object(data: bytes) -> dict[str, Any]:
+    """A JSON object; InvalidInput if it is not one (NaN and Infinity are not JSON)."""
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"the body is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidInput("the body is not a JSON object")
+    return document
+
+
 def pack(name: str, datatype: str, values: Sequence[Any]) -> bytes:
     """The binary form of values of the right type, None being missing; InvalidInput if one is out of range."""
     if datatype == BYTES:
@@ -34,6 +56,8 @@ def pack(name: str, datatype: str, values: Sequence[Any]) -> bytes:
             return pack_texts([(value or "").encode() for value in values])
         except UnicodeEncodeError:
             raise InvalidInput(f"{name!r}: a text is not valid Unicode") from None
+    if datatype == BFLOAT16:
+        return bfloat16_of(np.array([np.nan if value is None else value for value in values], dtype="<f4"))
     dtype = NUMPY_TYPES[datatype]
     try:
         with np.errstate(over="ignore"):

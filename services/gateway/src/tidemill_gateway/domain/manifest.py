@@ -4,8 +4,6 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 from tidemill_contracts.manifest import Part
-from tidemill_contracts.manifest import Signature as Signature
-from tidemill_contracts.manifest import TensorSpec as TensorSpec
 from tidemill_runtime.errors import CorruptArtifact
 
 P = TypeVar("P", bound=Part)

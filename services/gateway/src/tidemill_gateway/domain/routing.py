@@ -1,21 +1,13 @@
-"""Which version answers a request: pure, and the same on every replica and after every restart.
+"""The serving table of a model. Which version answers a request is the data plane's to say, from this table alone."""
 
-An arm is chosen by weighted rendezvous hashing: arm i with weight w_i scores -w_i / ln(u_i), where u_i in (0, 1) is a
-hash of (model, arm, key), and the highest score wins. Shares follow the weights, and a change of weights moves only
-keys to an arm that grew or away from one that shrank.
-Source: C. Schindelhauer, G. Schomaker, "Weighted Distributed Hash Tables", SPAA 2005.
-The hash is BLAKE2b with an 8-byte digest over the UTF-8 parts, each ended by a zero byte; its 64 bits, big-endian, plus
-one half, over 2^64, are u.
-"""
-
-import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from tidemill.v1 import model_pb2
-from tidemill_runtime.errors import InvalidInput, NotFound
+from tidemill_runtime.errors import InvalidInput
 
 _MODEL = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
@@ -48,6 +40,18 @@ class RouteTable:
     warm: tuple[int, ...]
     digests: Mapping[int, str]
     sticky_header: str = ""
+    sticky_field: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """The table as the data plane reads it."""
+        return {
+            "model": self.model,
+            "epoch": self.epoch,
+            "arms": [asdict(arm) for arm in self.arms],
+            "mirrors": [asdict(mirror) for mirror in self.mirrors],
+            "sticky_header": self.sticky_header,
+            "sticky_field": self.sticky_field,
+        }
 
     @property
     def answering(self) -> frozenset[int]:
@@ -72,33 +76,8 @@ def table_of(route: model_pb2.Route) -> RouteTable:
         warm=tuple(arm.version for arm in route.warm),
         digests=_digests(route),
         sticky_header=route.sticky_header.lower(),
+        sticky_field=route.sticky_field,
     )
-
-
-def choose(table: RouteTable, key: str) -> Arm:
-    """The arm that answers requests with `key`; raises NotFound if every weight is 0."""
-    candidates = [arm for arm in table.arms if arm.weight > 0]
-    if not candidates:
-        raise NotFound(f"model {table.model} takes no traffic now")
-    if len(candidates) == 1:
-        return candidates[0]
-    return max(candidates, key=lambda arm: -arm.weight / math.log(unit(table.model, f"arm {arm.version}", key)))
-
-
-def mirrors_of(table: RouteTable, key: str, answering: int) -> list[int]:
-    """Versions that get a copy of the request with `key`, never the one that answers it."""
-    return [
-        mirror.version
-        for mirror in table.mirrors
-        if mirror.version != answering and unit(table.model, f"mirror {mirror.version}", key) < mirror.fraction
-    ]
-
-
-def unit(*parts: str) -> float:
-    """A hash of the parts as a number in (0, 1)."""
-    joined = b"".join(part.encode("utf-8", "surrogatepass") + b"\0" for part in parts)
-    bits = int.from_bytes(hashlib.blake2b(joined, digest_size=8).digest(), "big")
-    return min((bits + 0.5) / 2.0**64, math.nextafter(1.0, 0.0))
 
 
 def _check_weights(route: model_pb2.Route, arms: Iterable[Arm], mirrors: Iterable[Mirror]) -> None:

@@ -31,7 +31,7 @@ NUMPY_TYPES = {
 }
 SIZES = {name: dtype.itemsize for name, dtype in NUMPY_TYPES.items()} | {BFLOAT16: 2}
 DATATYPES = frozenset({*SIZES, BYTES})
-FLOATS = frozenset({"FP16", "FP32", "FP64"})
+FLOATS = frozenset({"FP16", BFLOAT16, "FP32", "FP64"})
 MAX_ELEMENTS = 1 << 31
 
 
@@ -53,21 +53,6 @@ def element_count(name: str, shape: Sequence[int]) -> int:
     if count > MAX_ELEMENTS:
         raise InvalidInput(f"{name!r}: shape {list(shape)} has more than {MAX_ELEMENTS} elements")
     return count
-
-
-def check_size(tensor: Tensor) -> None:
-    """InvalidInput unless the bytes are just what datatype and shape need."""
-    count = element_count(tensor.name, tensor.shape)
-    if tensor.datatype not in DATATYPES:
-        raise InvalidInput(f"{tensor.name!r}: unknown datatype {tensor.datatype[:20]!r}")
-    if tensor.datatype == BYTES:
-        unpack_texts(tensor)
-        return
-    expected = count * SIZES[tensor.datatype]
-    if len(tensor.raw) != expected:
-        raise InvalidInput(
-            f"{tensor.name!r}: {len(tensor.raw)} bytes where {tensor.datatype} {list(tensor.shape)} needs {expected}"
-        )
 
 
 def unpack_texts(tensor: Tensor) -> list[bytes]:
@@ -98,8 +83,18 @@ def pack_texts(elements: Sequence[bytes]) -> bytes:
 
 
 def to_array(tensor: Tensor) -> NDArray[np.generic]:
-    """A numeric tensor's values in its shape (a view of its bytes)."""
+    """A numeric tensor's values in its shape: a view of its bytes, of BF16 a copy as single precision."""
+    if tensor.datatype == BFLOAT16:
+        widened = np.frombuffer(tensor.raw, dtype="<u2").astype("<u4") << 16
+        return widened.view("<f4").reshape(tensor.shape)
     return np.frombuffer(tensor.raw, dtype=NUMPY_TYPES[tensor.datatype]).reshape(tensor.shape)
+
+
+def bfloat16_of(values: NDArray[np.float32]) -> bytes:
+    """Single precision values as BF16: rounded to nearest, ties to even; NaN stays NaN."""
+    bits = values.view("<u4").astype("<u8")
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    return np.where(np.isnan(values), 0x7FC0, rounded).astype("<u2").tobytes()
 
 
 def to_numbers(tensor: Tensor) -> list[float]:

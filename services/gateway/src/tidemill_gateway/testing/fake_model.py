@@ -62,17 +62,18 @@ async def store_model(
     *,
     golden_of: FakeModel | None = None,
     onnx: bytes | None = None,
+    serving: Mapping[str, Any] | None = None,
 ) -> str:
     """Store `fake` as an artifact of `model`, its golden outputs being those of `golden_of`; the manifest's digest."""
     files = {
         "model.onnx": await artifacts.put(fake.to_onnx() if onnx is None else onnx),
         "golden.json": await artifacts.put(golden_json(golden_of or fake)),
     }
-    return await artifacts.put(manifest_json(model, files))
+    return await artifacts.put(manifest_json(model, files, serving))
 
 
-def manifest_json(model: str, files: Mapping[str, str]) -> bytes:
-    """The manifest of a fake model with `files` (name to digest)."""
+def manifest_json(model: str, files: Mapping[str, str], serving: Mapping[str, Any] | None = None) -> bytes:
+    """The manifest of a fake model with `files` (name to digest), served as `serving` says."""
     outputs = [{"name": name, "datatype": datatype, "shape": [-1, width]} for name, datatype, width in OUTPUTS]
     return _json(
         {
@@ -84,6 +85,7 @@ def manifest_json(model: str, files: Mapping[str, str]) -> bytes:
             "outputs": outputs,
             "candidate": {"name": "fake"},
             "lineage": {},
+            "serving": dict(serving or {}),
         }
     )
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from tritonclient.grpc import service_pb2
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2, service_pb2
 
 from tidemill_gateway.domain.tensors import Tensor
 from tidemill_gateway.testing.fake_model import FakeModel
@@ -43,6 +44,9 @@ class FakeTriton:
     async def start(self) -> None:
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)])
         methods: dict[str, tuple[Any, Any]] = {
+            "ServerLive": (self._live, service_pb2.ServerLiveRequest),
+            "ModelStatistics": (self._statistics, service_pb2.ModelStatisticsRequest),
+            "ModelConfig": (self._config, service_pb2.ModelConfigRequest),
             "ModelReady": (self._ready, service_pb2.ModelReadyRequest),
             "ModelInfer": (self._infer, service_pb2.ModelInferRequest),
             "RepositoryModelLoad": (self._load, service_pb2.RepositoryModelLoadRequest),
@@ -78,6 +82,19 @@ class FakeTriton:
     def fail(self, code: grpc.StatusCode, times: int) -> None:
         """Have the next `times` inferences fail with `code`."""
         self.failure, self.failures_left = code, times
+
+    async def _live(self, _: Any, __: Any) -> Any:
+        return service_pb2.ServerLiveResponse(live=True)
+
+    async def _statistics(self, request: Any, _: Any) -> Any:
+        count = self.inferences.count(request.name)
+        statistics = service_pb2.ModelStatistics(name=request.name, version="1", inference_count=count)
+        return service_pb2.ModelStatisticsResponse(model_stats=[statistics])
+
+    async def _config(self, request: Any, _: Any) -> Any:
+        text = (self._repository / request.name / "config.pbtxt").read_text()
+        config = text_format.Parse(text, model_config_pb2.ModelConfig())
+        return service_pb2.ModelConfigResponse(config=config)
 
     async def _ready(self, request: Any, _: Any) -> Any:
         return service_pb2.ModelReadyResponse(ready=request.name in self.loaded)

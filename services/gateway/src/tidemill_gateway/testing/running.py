@@ -2,18 +2,21 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tidemill.v1.model_pb2 import Arm, Mirror, Route
+from tidemill.v1.prediction_pb2 import PredictionBatch
+from tidemill_contracts import topics
 from tidemill_runtime.artifacts import ArtifactStore
 from tidemill_runtime.bus import Handler
 from tidemill_runtime.events import new_event
 from tidemill_runtime.testing import FakeProducer
 
-from tidemill_gateway.adapters.triton import Triton
+from tidemill_gateway.adapters.triton import Tritons
 from tidemill_gateway.app import Gateway
 from tidemill_gateway.settings import GatewaySettings
 from tidemill_gateway.testing.fake_model import FakeModel, store_model
@@ -55,9 +58,21 @@ class RunningGateway:
     def grpc_url(self) -> str:
         return f"127.0.0.1:{self.settings.grpc_port}"
 
-    async def store(self, fake: FakeModel, model: str = "flights", *, golden_of: FakeModel | None = None) -> str:
+    def logged(self) -> list[PredictionBatch]:
+        """What has been sent to the topic `predictions`."""
+        sent = [message for message in self.producer.sent if message.topic == topics.PREDICTIONS]
+        return [PredictionBatch.FromString(message.value or b"") for message in sent]
+
+    async def store(
+        self,
+        fake: FakeModel,
+        model: str = "flights",
+        *,
+        golden_of: FakeModel | None = None,
+        serving: Mapping[str, Any] | None = None,
+    ) -> str:
         """Store a model; its digest."""
-        return await store_model(self.artifacts, model, fake, golden_of=golden_of)
+        return await store_model(self.artifacts, model, fake, golden_of=golden_of, serving=serving)
 
     async def route(
         self,
@@ -68,6 +83,7 @@ class RunningGateway:
         warm: Sequence[tuple[int, str]] = (),
         model: str = "flights",
         sticky_header: str = "",
+        sticky_field: str = "",
     ) -> None:
         """Publish a route of (version, digest, weight or fraction)."""
         route = Route(
@@ -77,6 +93,7 @@ class RunningGateway:
             mirrors=[Mirror(version=item[0], artifact_digest=item[1], fraction=item[2]) for item in mirrors],
             warm=[Arm(version=version, artifact_digest=digest) for version, digest in warm],
             sticky_header=sticky_header,
+            sticky_field=sticky_field,
         )
         await self.reader.handler(new_event("registry", model, route))
 
@@ -115,7 +132,7 @@ async def running_gateway(folder: Path, **options: object) -> AsyncIterator[Runn
         }
     )
     producer, artifacts = FakeProducer(), ArtifactStore(settings.artifacts_url)
-    server = Triton(settings.triton_url, settings.max_body_bytes)
+    server = Tritons(settings.triton_urls, settings.max_body_bytes)
     readers: list[FakeReader] = []
 
     def make_reader(handler: Handler) -> FakeReader:

@@ -1,25 +1,30 @@
-"""The Open Inference Protocol V2 over gRPC.
+"""The Open Inference Protocol V2 over gRPC, but for inference, which the data plane answers; health and reflection.
 
 Only the methods listed here exist; any other (model control, shared memory, trace, log) is UNIMPLEMENTED.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 from tidemill_runtime import logs
 from tidemill_runtime.errors import TidemillError
+from tidemill_runtime.lifecycle import Worker
 from tritonclient.grpc import service_pb2
 
-from tidemill_gateway.dataplane import Call, DataPlane
-from tidemill_gateway.transports import messages
-from tidemill_gateway.transports.observed import observed, parse_version
-from tidemill_gateway.transports.rest import PREDICTION_ID, apply_event_time
-from tidemill_gateway.transports.views import Views
+from tidemill_gateway.inspection import Inspection
+from tidemill_gateway.transports.views import Views, parse_version
 
 SERVICE = "inference.GRPCInferenceService"
-OVERHEAD_BYTES = 1 << 20
+HEALTH_SECONDS = 0.5
+GRACE_SECONDS = 1.0
 
 Method = Callable[[Any, Any], Awaitable[Any]]
 
@@ -27,42 +32,50 @@ log = logs.get_logger(__name__)
 
 
 class GrpcServer:
-    """Serves V2 on `host:port`; on stop it ends the open calls first, for at most `grace_seconds`."""
+    """Serves on a Unix socket; its health follows `ready`."""
 
-    def __init__(
-        self, service: "InferenceService", host: str, port: int, max_body_bytes: int, grace_seconds: float
-    ) -> None:
+    def __init__(self, service: "InferenceService", ready: Callable[[], Awaitable[bool]], socket: Path) -> None:
         self._service = service
-        self._address = f"{host}:{port}"
-        self._max_message_bytes = max_body_bytes + OVERHEAD_BYTES
-        self._grace_seconds = grace_seconds
+        self._ready = ready
+        self._socket = socket
+        self._health = health.HealthServicer()
+        self._watch = Worker("gRPC health", self._follow)
         self._server: grpc.aio.Server | None = None
 
+    @property
+    def failed(self) -> asyncio.Future[None]:
+        return self._watch.failed
+
     async def start(self) -> None:
-        self._server = grpc.aio.server(
-            options=[
-                ("grpc.max_receive_message_length", self._max_message_bytes),
-                ("grpc.max_send_message_length", self._max_message_bytes),
-                ("grpc.so_reuseport", 0),
-            ]
-        )
+        self._server = grpc.aio.server()
         handler = grpc.method_handlers_generic_handler(SERVICE, self._service.handlers())
         self._server.add_generic_rpc_handlers((handler,))
-        if not self._server.add_insecure_port(self._address):
-            raise OSError(f"cannot listen on {self._address}; is the port taken?")
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_generic_rpc_handlers(tuple(_reflection()))
+        self._server.add_insecure_port(f"unix:{self._socket}")
         await self._server.start()
+        await self._watch.start()
 
     async def stop(self) -> None:
+        await self._watch.stop()
         if self._server:
-            await self._server.stop(self._grace_seconds)
+            await self._server.stop(GRACE_SECONDS)
+
+    async def _follow(self) -> None:
+        status = health_pb2.HealthCheckResponse
+        while True:
+            told = status.SERVING if await self._ready() else status.NOT_SERVING
+            for service in ("", SERVICE):
+                await self._health.set(service, told)
+            await asyncio.sleep(HEALTH_SECONDS)
 
 
 class InferenceService:
-    """The methods, thin over the data plane."""
+    """The methods."""
 
-    def __init__(self, plane: DataPlane, views: Views, ready: Callable[[], Awaitable[bool]]) -> None:
-        self._plane = plane
+    def __init__(self, views: Views, inspection: Inspection, ready: Callable[[], Awaitable[bool]]) -> None:
         self._views = views
+        self._inspection = inspection
         self._ready = ready
 
     def handlers(self) -> dict[str, Any]:
@@ -73,7 +86,8 @@ class InferenceService:
             "ServerMetadata": (self.server_metadata, "ServerMetadataRequest"),
             "ModelReady": (self.model_ready, "ModelReadyRequest"),
             "ModelMetadata": (self.model_metadata, "ModelMetadataRequest"),
-            "ModelInfer": (self.model_infer, "ModelInferRequest"),
+            "ModelStatistics": (self.model_statistics, "ModelStatisticsRequest"),
+            "ModelConfig": (self.model_config, "ModelConfigRequest"),
             "RepositoryIndex": (self.repository_index, "RepositoryIndexRequest"),
         }
         return {
@@ -101,19 +115,29 @@ class InferenceService:
     async def model_metadata(self, request: Any, _: Any) -> Any:
         return service_pb2.ModelMetadataResponse(**self._views.model(request.name, parse_version(request.version)))
 
+    async def model_statistics(self, request: Any, _: Any) -> Any:
+        found = await self._inspection.statistics(request.name, parse_version(request.version))
+        return service_pb2.ModelStatisticsResponse(model_stats=found)
+
+    async def model_config(self, request: Any, _: Any) -> Any:
+        config = await self._inspection.config(request.name, parse_version(request.version))
+        return service_pb2.ModelConfigResponse(config=config)
+
     async def repository_index(self, request: Any, _: Any) -> Any:
         return service_pb2.RepositoryIndexResponse(models=self._views.index(request.ready))
 
-    async def model_infer(self, request: Any, context: Any) -> Any:
-        headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        call = Call(request.model_name, headers=headers, seconds=context.time_remaining())
-        with observed(call, "grpc"):
-            call.version = parse_version(request.model_version)
-            apply_event_time(call)
-            asked = messages.parse_request(request)
-            answer = await self._plane.infer(call, asked.inputs_for)
-        await context.send_initial_metadata(((PREDICTION_ID, answer.prediction_id),))
-        return messages.render_response(asked, answer)
+
+def _reflection() -> Iterator[Any]:
+    """Reflection under both its names: v1 has the very messages of v1alpha, which is all that grpcio knows."""
+    names = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
+    servicer = reflection.aio.ReflectionServicer((SERVICE, HEALTH, *names))
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    for name in names:
+        yield grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler})
 
 
 def _with_errors(method: Method) -> Method:

@@ -1,22 +1,27 @@
 """Predictions for rows of named fields, feedback, and the routes as people read them."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from tidemill_runtime.errors import InvalidInput
+from tidemill_contracts.manifest import Signature
+from tidemill_runtime.errors import InvalidInput, TidemillError
 
-from tidemill_gateway.dataplane import Call, DataPlane
+from tidemill_gateway.adapters.inference import Answer, Inference
+from tidemill_gateway.domain.explanation import contributions, occluded
+from tidemill_gateway.domain.json_values import parse_object
 from tidemill_gateway.domain.named import results_of, tensors_of
+from tidemill_gateway.domain.tensors import Tensor
 from tidemill_gateway.domain.times import parse_event_time
-from tidemill_gateway.domain.v2 import parse_object
 from tidemill_gateway.feedback import Feedback
 from tidemill_gateway.routes import Routes
+from tidemill_gateway.serving import ServedModels
 from tidemill_gateway.transports.answers import json_response
 from tidemill_gateway.transports.bodies import body_of
-from tidemill_gateway.transports.observed import observed
-from tidemill_gateway.transports.rest import PREDICTION_ID, apply_event_time
+from tidemill_gateway.transports.rest import EVENT_TIME, PREDICTION_ID
 
-_PREDICT_FIELDS = {"instances", "event_time"}
+TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
+_PREDICT_FIELDS = {"instances", "event_time", "explain"}
 _PREDICT_BODY = {
     "type": "object",
     "required": ["instances"],
@@ -29,6 +34,10 @@ _PREDICT_BODY = {
             "description": "One object per row, a value per feature; an absent or null field is missing.",
         },
         "event_time": {"type": ["string", "integer"], "description": "RFC 3339 or epoch microseconds; default: now."},
+        "explain": {
+            "type": "boolean",
+            "description": "Also say what each field contributes: the answer less the answer without the field.",
+        },
     },
 }
 _LABEL = {
@@ -45,28 +54,40 @@ _LABEL = {
 }
 
 
-def router(plane: DataPlane, feedback: Feedback, routes: Routes, max_body_bytes: int) -> APIRouter:
-    """The paths below /v1."""
+def router(
+    inference: Inference,
+    models: ServedModels,
+    feedback: Feedback,
+    routes: Routes,
+    refused: Callable[[int], None],
+    max_body_bytes: int,
+) -> APIRouter:
+    """The paths below /v1. `refused` is told the status of a prediction that does not come to the data plane."""
     paths = APIRouter(prefix="/v1", tags=["predictions"])
 
     @paths.post(
         "/models/{model}:predict", summary="Predict for rows of named fields", openapi_extra=_body(_PREDICT_BODY)
     )
     async def predict(request: Request, model: str) -> Response:
-        call = Call(model, headers=request.headers)
-        with observed(call, "predict"):
-            apply_event_time(call)
+        try:
+            served = models.get(model)
             document = parse_object(await body_of(request, max_body_bytes))
             instances = _instances(document)
-            if document.get("event_time") is not None:
-                call.event_time = _event_time(document["event_time"])
-            answer = await plane.infer(call, lambda signature: tensors_of(signature, instances))
+            metadata = _metadata(request.headers, document, served.table.sticky_header)
+            signature = served.champion.signature
+            inputs = tensors_of(signature, instances)
+        except TidemillError as error:
+            refused(error.status)
+            raise
+        answer = await inference.infer(model, inputs, metadata)
         content = {
             "model": model,
             "version": answer.version,
             "prediction_id": answer.prediction_id,
             "predictions": results_of(answer.outputs, answer.rows),
         }
+        if document.get("explain"):
+            content["explanations"] = await _explanations(inference, signature, inputs, answer)
         return json_response(content, headers={PREDICTION_ID: answer.prediction_id})
 
     @paths.post(
@@ -88,9 +109,30 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
+def _metadata(headers: Mapping[str, str], document: dict[str, Any], sticky_header: str) -> dict[str, str]:
+    passed = {name: headers[name] for name in (*TRACE_HEADERS, sticky_header, EVENT_TIME) if name and name in headers}
+    metadata = {**passed, "tidemill-protocol": "predict"}
+    if document.get("event_time") is not None:
+        metadata[EVENT_TIME] = str(_event_time(document["event_time"]))
+    return metadata
+
+
+async def _explanations(
+    inference: Inference, signature: Signature, inputs: list[Tensor], answer: Answer
+) -> list[dict[str, Any]]:
+    """Answers of the same version to each row without each field; they are not logged."""
+    names, rows = occluded(signature, inputs, answer.rows)
+    metadata = {"tidemill-protocol": "predict", "tidemill-logged": "false"}
+    without = await inference.infer(answer.model, rows, metadata, version=answer.version)
+    return contributions(names, answer.outputs, without.outputs, answer.rows)
+
+
 def _instances(document: dict[str, Any]) -> list[Any]:
     if unknown := sorted(set(document) - _PREDICT_FIELDS):
-        raise InvalidInput(f"unknown field {unknown[0][:100]!r}; the body has instances and, if wanted, event_time")
+        known = "the body has instances and, if wanted, event_time and explain"
+        raise InvalidInput(f"unknown field {unknown[0][:100]!r}; {known}")
+    if not isinstance(document.get("explain", False), bool):
+        raise InvalidInput("explain is neither true nor false")
     instances = document.get("instances")
     if not isinstance(instances, list) or not instances:
         raise InvalidInput("instances is not an array of at least one object")

@@ -1,25 +1,24 @@
-"""The Open Inference Protocol V2 over REST."""
+"""The Open Inference Protocol V2 over REST, but for inference, which the data plane answers."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from tidemill_gateway.dataplane import Call, DataPlane
-from tidemill_gateway.domain.requests import RequestedOutput
-from tidemill_gateway.domain.times import parse_event_time
-from tidemill_gateway.domain.v2 import parse_object, parse_request, render_response
+from tidemill_gateway.domain.json_values import parse_object
+from tidemill_gateway.inspection import Inspection
 from tidemill_gateway.transports.answers import json_response
 from tidemill_gateway.transports.bodies import body_of
-from tidemill_gateway.transports.observed import observed, parse_version
-from tidemill_gateway.transports.views import Views
+from tidemill_gateway.transports.plain import plain
+from tidemill_gateway.transports.views import Views, parse_version
 
-HEADER_LENGTH = "Inference-Header-Content-Length"
 PREDICTION_ID = "tidemill-prediction-id"
 EVENT_TIME = "tidemill-event-time"
-BINARY = "application/octet-stream"
 
 
-def router(plane: DataPlane, views: Views, ready: Callable[[], Awaitable[bool]], max_body_bytes: int) -> APIRouter:
+def router(
+    views: Views, inspection: Inspection, ready: Callable[[], Awaitable[bool]], max_body_bytes: int
+) -> APIRouter:
     """The paths below /v2."""
     routes = APIRouter(prefix="/v2", tags=["inference"])
 
@@ -42,6 +41,21 @@ def router(plane: DataPlane, views: Views, ready: Callable[[], Awaitable[bool]],
         body = await body_of(request, max_body_bytes)
         return json_response(views.index(bool(body) and parse_object(body).get("ready") is True))
 
+    @routes.get("/models/stats", summary="Statistics of every version")
+    async def statistics_of_all() -> Response:
+        return json_response({"model_stats": [plain(item) for item in await inspection.statistics("", None)]})
+
+    @routes.get("/models/{model}/stats", summary="Statistics of a model's versions")
+    @routes.get("/models/{model}/versions/{version}/stats", summary="Statistics of a version")
+    async def statistics(model: str, version: str = "") -> Response:
+        found = await inspection.statistics(model, parse_version(version))
+        return json_response({"model_stats": [plain(item) for item in found]})
+
+    @routes.get("/models/{model}/config", summary="The champion's configuration in the model server")
+    @routes.get("/models/{model}/versions/{version}/config", summary="A version's configuration in the model server")
+    async def config(model: str, version: str = "") -> Response:
+        return json_response(plain(await inspection.config(model, parse_version(version))))
+
     @routes.get("/models/{model}", summary="Model metadata")
     @routes.get("/models/{model}/versions/{version}", summary="Metadata of a version")
     async def model_metadata(model: str, version: str = "") -> Response:
@@ -53,34 +67,100 @@ def router(plane: DataPlane, views: Views, ready: Callable[[], Awaitable[bool]],
         is_ready = views.model_ready(model, parse_version(version))
         return json_response({"name": model, "ready": is_ready}, 200 if is_ready else 503)
 
-    @routes.post("/models/{model}/infer", summary="Predict")
-    @routes.post("/models/{model}/versions/{version}/infer", summary="Predict with a version")
-    async def infer(request: Request, model: str, version: str = "") -> Response:
-        call = Call(model, headers=request.headers)
-        with observed(call, "rest"):
-            call.version = parse_version(version)
-            apply_event_time(call)
-            body = await body_of(request, max_body_bytes)
-            asked = parse_request(body, request.headers.get(HEADER_LENGTH))
-            answer = await plane.infer(call, asked.inputs_for)
-        wanted = asked.outputs or tuple(RequestedOutput(tensor.name, asked.binary_outputs) for tensor in answer.outputs)
-        given = {tensor.name: tensor for tensor in answer.outputs}
-        content, json_length = render_response(
-            model=model,
-            version=answer.version,
-            request_id=asked.id,
-            prediction_id=answer.prediction_id,
-            outputs=[(given[output.name], output.binary) for output in wanted],
-        )
-        headers = {PREDICTION_ID: answer.prediction_id}
-        if json_length is not None:
-            headers[HEADER_LENGTH] = str(json_length)
-        return Response(content, 200, headers, BINARY if json_length is not None else "application/json")
-
     return routes
 
 
-def apply_event_time(call: Call) -> None:
-    """Take the event time that the request's header or metadata gives, if any; raises InvalidInput."""
-    if given := call.headers.get(EVENT_TIME):
-        call.event_time = parse_event_time(given)
+_TENSOR = {
+    "type": "object",
+    "required": ["name", "datatype", "shape"],
+    "properties": {
+        "name": {"type": "string"},
+        "datatype": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 8},
+        "parameters": {"type": "object"},
+        "data": {"type": "array", "description": "Values, flat or nested; absent where they follow as binary."},
+    },
+}
+_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+
+
+def inference_schema() -> dict[str, Any]:
+    """What OpenAPI says of inference, by path."""
+    request = {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "id": {"type": "string"},
+            "parameters": {"type": "object"},
+            "inputs": {"type": "array", "minItems": 1, "items": _TENSOR},
+            "outputs": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+                },
+            },
+        },
+    }
+    answer = {
+        "type": "object",
+        "required": ["model_name", "model_version", "id", "outputs"],
+        "properties": {
+            "model_name": {"type": "string"},
+            "model_version": {"type": "string"},
+            "id": {"type": "string"},
+            "parameters": {"type": "object"},
+            "outputs": {"type": "array", "items": _TENSOR},
+        },
+    }
+    refusals = {
+        str(status): {"description": text, "content": {"application/json": {"schema": _ERROR}}}
+        for status, text in _REFUSALS.items()
+    }
+
+    def operation(summary: str, *parameters: str) -> dict[str, Any]:
+        return {
+            "post": {
+                "tags": ["inference"],
+                "summary": summary,
+                "parameters": [
+                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters
+                ],
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {"schema": request},
+                        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                    },
+                },
+                "responses": {
+                    "200": {
+                        "description": "The outputs",
+                        "content": {
+                            "application/json": {"schema": answer},
+                            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                        },
+                    },
+                    **refusals,
+                },
+            }
+        }
+
+    return {
+        "/v2/models/{model}/infer": operation("Predict", "model"),
+        "/v2/models/{model}/versions/{version}/infer": operation("Predict with a version", "model", "version"),
+    }
+
+
+_REFUSALS = {
+    400: "The request is wrong; the error says where",
+    401: "No key, or one that is not known",
+    403: "The key is not for this model",
+    404: "No such model or version",
+    413: "Over a documented cap",
+    429: "Too many requests with this key",
+    500: "The model server's answer is broken",
+    503: "Too many requests wait, or the model server does not answer",
+    504: "The request's time is spent",
+}

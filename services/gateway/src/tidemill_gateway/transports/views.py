@@ -2,16 +2,17 @@
 
 from typing import Any
 
+from tidemill_contracts.manifest import TensorSpec
 from tidemill_runtime.errors import NotFound
 
-from tidemill_gateway.domain.manifest import TensorSpec
 from tidemill_gateway.routes import Routes
 from tidemill_gateway.serving import ServedModels
 
 SERVER = "tidemill"
 SERVER_VERSION = "0.1.0"
-EXTENSIONS = ["binary_tensor_data", "model_repository"]
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 PLATFORM = "onnxruntime_onnx"
+VERSION_DIGITS = 9
 
 
 class Views:
@@ -63,3 +64,12 @@ class Views:
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+
+
+def parse_version(text: str | None) -> int | None:
+    """A version as clients write it, None for none; raises NotFound for what cannot be one."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= VERSION_DIGITS):
+        raise NotFound(f"no version {text[:40]!r}; versions are whole numbers")
+    return int(text)
