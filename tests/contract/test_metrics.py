@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
+from tidemill_gateway.metrics import NativeMetric
 
 NAME = re.compile(r"tidemill_(gateway|ingest|monitor|registry|trainer|bus|outbox)_[a-z][a-z0-9_]*[a-z]")
 OTHER_UNITS = re.compile(
@@ -46,15 +48,24 @@ def called(file: Path) -> set[str]:
     return {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
 
 
+def metrics_of(module: ModuleType) -> list[Metric]:
+    values = vars(module).values()
+    of_python = [value for value in values if isinstance(value, MetricWrapperBase)]
+    of_the_data_plane = [value for value in values if isinstance(value, NativeMetric)]
+    return [
+        *(
+            Metric(value._name + ("_total" if value._type == "counter" else ""), value._type, tuple(value._labelnames))
+            for value in of_python
+        ),
+        *(Metric(value.name, value.kind, value.labels) for value in of_the_data_plane),
+    ]
+
+
 @pytest.fixture(scope="module")
 def declared(root: Path) -> dict[str, Metric]:
     files = [file for file in sources(root) if file.name == "metrics.py"]
     modules = [importlib.import_module(f"{file.parent.name}.metrics") for file in files]
-    metrics = [value for module in modules for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
-    found = [
-        Metric(metric._name + ("_total" if metric._type == "counter" else ""), metric._type, tuple(metric._labelnames))
-        for metric in metrics
-    ]
+    found = [metric for module in modules for metric in metrics_of(module)]
     assert len({metric.name for metric in found}) == len(found)
     return {metric.name: metric for metric in found}
 
@@ -112,9 +123,8 @@ def test_names_say_the_owner_and_end_in_the_unit(declared: dict[str, Metric]):
 
 def test_a_metric_belongs_to_the_service_that_declares_it(root: Path, service: str):
     module = importlib.import_module(f"tidemill_{service}.metrics")
-    metrics = [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
 
-    assert all(metric._name.startswith(f"tidemill_{service}_") for metric in metrics)
+    assert all(metric.name.startswith(f"tidemill_{service}_") for metric in metrics_of(module))
 
 
 def test_the_documentation_lists_every_metric_with_its_labels(declared: dict[str, Metric], documented: list[Metric]):

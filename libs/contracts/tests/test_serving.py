@@ -29,6 +29,10 @@ MISTAKES = {
         "serving: {log: {hash: [station], drop: [distance, station]}}",
         "serving.log.drop.1: 'station' is hashed too; remove it from one of both",
     ),
+    "a slice by what is not logged": (
+        "serving: {log: {hash: [station]}}\nmonitors: {slices: [station]}",
+        "monitors.slices.0: 'station' is not logged as it is, so the monitor cannot slice by it; see serving.log",
+    ),
     "a caller kept by no feature": (
         "release: {sticky_field: platform}",
         "release.sticky_field: 'platform' is not one of the features",

@@ -1,7 +1,7 @@
 """The gateway's data plane: V2 inference over REST and gRPC on threads of its own. See `core/src` for what it does.
 
-Configuration, routes and credentials are JSON: `core/src/config.rs`, `model.rs` (`RouteSpec`) and `auth.rs` (`AuthSpec`)
-define them. What is malformed raises ValueError.
+Configuration, routes and credentials are JSON: `core/src/config.rs`, `model.rs` (`RouteSpec`) and `auth.rs`
+(`AuthSpec`) define them. What is malformed raises ValueError.
 """
 
 class DataPlane:
@@ -33,7 +33,7 @@ class DataPlane:
         """Predictions that wait to be logged."""
 
     def drain_log(self, max_rows: int, partitions: int) -> list[tuple[int, str, int, bytes]]:
-        """Take about `max_rows` predictions: (partition, model, rows, serialised `PredictionBatch`) for each message."""
+        """Take about `max_rows` predictions: partition, model, rows, serialised `PredictionBatch` of each message."""
 
     def count_too_large(self, rows: int) -> None:
         """Count predictions that no message can hold."""
@@ -57,7 +57,7 @@ Read = tuple[str, list[tuple[str, str, list[int], bytes]], list[tuple[str, bool]
 """A request as it was read: id, inputs (name, datatype, shape, binary form), outputs asked for (name, binary)."""
 
 def read_body(body: bytes, json_length: int | None = None) -> Read:
-    """The request in a REST body, of which the first `json_length` bytes (None: all) are JSON. ValueError: the cause."""
+    """The request in a REST body, whose first `json_length` bytes (None: all) are JSON. ValueError gives the cause."""
 
 def read_message(message: bytes) -> Read:
     """The request in a serialised `ModelInferRequest`. ValueError gives the cause."""

@@ -99,6 +99,14 @@ def test_what_is_not_a_json_object_is_refused(data: bytes) -> None:
         read_body(data)
 
 
+@pytest.mark.parametrize(
+    "document", [["a", None, [DISTANCE | {"data": [1.5]}], []], {"inputs": [["distance", "FP32", [1, 1], None, [1.5]]]}]
+)
+def test_fields_are_known_by_their_names_and_not_by_their_places(document: object) -> None:
+    with pytest.raises(ValueError, match=r"JSON|array of objects"):
+        read_body(json.dumps(document).encode())
+
+
 @pytest.mark.parametrize("length", [len(body()) + 1, 99999])
 def test_json_that_is_longer_than_the_body_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="Inference-Header-Content-Length"):
@@ -126,7 +134,7 @@ async def test_a_wrong_header_length_is_refused(running: RunningGateway, http: h
     ],
 )
 def test_binary_data_must_be_just_as_declared(size: object, tail: bytes, changes: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="distance|left over"):
+    with pytest.raises(ValueError, match=r"distance|left over"):
         read_body(*binary(size, tail, **changes))
 
 
@@ -217,9 +225,7 @@ def test_floats_from_json_keep_their_bits(values: list[float]) -> None:
 
 @given(st.lists(st.text(), min_size=1, max_size=10))
 def test_texts_from_json_are_kept(values: list[str]) -> None:
-    content = orjson.dumps(
-        {"inputs": [{"name": "x", "datatype": "BYTES", "shape": [len(values), 1], "data": values}]}
-    )
+    content = orjson.dumps({"inputs": [{"name": "x", "datatype": "BYTES", "shape": [len(values), 1], "data": values}]})
     (tensor,) = tensors(content)
     assert to_texts(tensor) == values
 
@@ -265,9 +271,8 @@ def test_any_bytes_are_read_or_refused(data: bytes, json_length: int | None) -> 
 @pytest.mark.parametrize("depth", [1000, 200_000])
 def test_deep_nesting_is_refused(depth: int) -> None:
     nested = b"[" * depth + b"]" * depth
-    for content in (nested, b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": ' + nested + b"}]}"):
-        with pytest.raises(ValueError, match="JSON|array|nested|recursion"):
-            read_body(content)
+    with pytest.raises(ValueError, match="nested"):
+        read_body(b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": ' + nested + b"}]}")
 
 
 async def test_a_response_with_json_and_binary_outputs(running: RunningGateway, http: httpx.AsyncClient) -> None:

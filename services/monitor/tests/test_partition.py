@@ -45,6 +45,15 @@ def test_a_truth_joins_its_prediction(make: Any, partition: Partition) -> None:
     assert partition.counts["tide", "matched"] == 1
 
 
+def test_a_hashed_input_is_not_watched_and_breaks_no_schema(make: Any, partition: Partition) -> None:
+    batch = make.batch(["a", "b"])
+    batch.inputs.add(name="passenger", hashed=True).texts.values.extend(["5f", "a0"])
+    partition.add_predictions(batch, 0, NOW)
+    pane = make.partials(partition)[1, 0]
+    assert pane.total.predictions == 2
+    assert not any("passenger" in name for name in pane.total.schema_violations)
+
+
 def test_truths_of_a_batch_join_their_predictions(make: Any, partition: Partition) -> None:
     partition.add_predictions(make.batch(["a", "b", "c"]), 0, NOW)
     partition.add_truths(make.truths(("b", 0.0, START), ("", 1.0, START), ("c", 1.0, START), ("z", 1.0, START)), 0, NOW)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tidemill_local.home import ROOT
 
+DATAPLANE = ROOT / "services/gateway/dataplane"
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -40,6 +41,12 @@ CHECKS = (
     Check("imports", ("lint-imports", "--no-cache")),
     Check("contracts", ("buf", "lint"), ROOT / "proto"),
     Check("compatibility", ("buf", "breaking", "--against", "baseline.json"), ROOT / "proto"),
+    Check("Rust format", ("cargo", "fmt", "--all", "--check"), DATAPLANE),
+    Check(
+        "Rust lint",
+        ("cargo", "clippy", "--locked", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"),
+        DATAPLANE,
+    ),
     Check("generated code", (sys.executable, "-m", "tidemill_local.generated", "--check")),
 )
 

@@ -301,6 +301,12 @@ def _check_serving(pipeline: Pipeline) -> None:
     for index, feature in enumerate(log.drop):
         if feature in log.hash:
             raise Mistake(f"{feature!r} is hashed too; remove it from one of both", "serving", "log", "drop", index)
+    for index, feature in enumerate(pipeline.monitors.slices):
+        if feature in (*log.hash, *log.drop):
+            cause = f"{feature!r} is not logged as it is, so the monitor cannot slice by it; see serving.log"
+            raise Mistake(cause, "monitors", "slices", index)
+    if not set(pipeline.features) - {*log.hash, *log.drop}:
+        raise Mistake("no feature would be logged as it is; the monitor needs one", "serving", "log")
 
 
 def _unique(names: list[str], where: str) -> None:

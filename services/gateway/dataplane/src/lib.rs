@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use mimalloc::MiMalloc;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -20,6 +21,9 @@ use tidemill_dataplane_core::signature::{Limits, Signature};
 use tidemill_dataplane_core::stats::Protocol;
 use tidemill_dataplane_core::tensor::Tensor;
 use tidemill_dataplane_core::{json, wire};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 type Batch = (i32, String, usize, Py<PyBytes>);
 type Sample = (&'static str, Vec<String>, f64);

@@ -10,13 +10,13 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from tidemill.v1.prediction_pb2 import GroundTruth, GroundTruthBatch
 from tidemill_contracts import topics
+from tidemill_dataplane import partition_of
 from tidemill_runtime.bus import Producer
 from tidemill_runtime.errors import InvalidInput
 from tidemill_runtime.events import derived_id, new_event
 
 from tidemill_gateway import metrics
 from tidemill_gateway.domain.times import now, parse_event_time
-from tidemill_dataplane import partition_of
 from tidemill_gateway.serving import ServedModels
 
 MAX_LABELS = 10_000

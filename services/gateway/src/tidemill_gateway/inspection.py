@@ -15,7 +15,7 @@ class Inspection:
         self._server = server
 
     async def statistics(self, model: str, version: int | None) -> list[Any]:
-        """`ModelStatistics` of a version, of a model's versions, or (model empty) of all. Raises NotFound, Unavailable."""
+        """`ModelStatistics` of a version, of a model's versions, or of all (no model). Raises NotFound, Unavailable."""
         names = [model] if model else self._models.names()
         versions = [found for name in names for found in self._versions(name, version)]
         told = await asyncio.gather(*(self._server.statistics(item.server_name) for item in versions))

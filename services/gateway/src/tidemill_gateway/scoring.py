@@ -43,7 +43,7 @@ class Scoring:
 
 
 def tensor_of(spec: TensorSpec, column: Column | None, rows: int) -> Tensor:
-    """A column's values as the input `spec`; an absent column is missing in every row. InvalidInput if it does not fit."""
+    """A column's values as the input `spec`; without a column, all are missing. InvalidInput if it does not fit."""
     count = rows * spec.width
     shape = (rows, *spec.shape[1:])
     if spec.datatype == BYTES:

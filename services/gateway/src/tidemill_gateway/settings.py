@@ -22,10 +22,15 @@ class GatewaySettings(ServiceSettings):
     max_body_bytes: int = Field(default=64 << 20, ge=1024, description="Largest request, before and after inflation.")
     max_rows: int = Field(default=1024, ge=1, description="Rows in one request, and Triton's max_batch_size.")
     max_connections: int = Field(default=16_384, ge=1, description="Open connections on both ports together.")
-    idle_seconds: float = Field(default=75, gt=0, description="A connection that sends no request for so long is closed.")
+    idle_seconds: float = Field(
+        default=75, gt=0, description="A connection that sends no request for so long is closed."
+    )
     infer_seconds: float = Field(default=10, gt=0, description="Longest and default deadline of a request.")
     candidate_share: float = Field(
-        default=0.5, gt=0, lt=1, description="Share of a request's time that a version that is no champion gets at most."
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="Share of a request's time that a version that is no champion gets at most.",
     )
     candidate_seconds: float = Field(default=1, gt=0, description="And the seconds it gets at most.")
     load_seconds: float = Field(default=120, gt=0, description="Longest loading of one version.")

@@ -20,14 +20,16 @@ ARM_ROLE_PRIMARY: ArmRole
 ARM_ROLE_MIRROR: ArmRole
 
 class Column(_message.Message):
-    __slots__ = ("name", "numbers", "texts")
+    __slots__ = ("name", "numbers", "texts", "hashed")
     NAME_FIELD_NUMBER: _ClassVar[int]
     NUMBERS_FIELD_NUMBER: _ClassVar[int]
     TEXTS_FIELD_NUMBER: _ClassVar[int]
+    HASHED_FIELD_NUMBER: _ClassVar[int]
     name: str
     numbers: Numbers
     texts: Texts
-    def __init__(self, name: _Optional[str] = ..., numbers: _Optional[_Union[Numbers, _Mapping]] = ..., texts: _Optional[_Union[Texts, _Mapping]] = ...) -> None: ...
+    hashed: bool
+    def __init__(self, name: _Optional[str] = ..., numbers: _Optional[_Union[Numbers, _Mapping]] = ..., texts: _Optional[_Union[Texts, _Mapping]] = ..., hashed: _Optional[bool] = ...) -> None: ...
 
 class Numbers(_message.Message):
     __slots__ = ("values", "width")

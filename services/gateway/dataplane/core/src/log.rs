@@ -289,6 +289,9 @@ impl Column<'_> {
         let mut message = Vec::with_capacity(values.len() + self.name.len() + 16);
         put_bytes(1, self.name.as_bytes(), &mut message);
         put_bytes(number, &values, &mut message);
+        if matches!(self.shown, Shown::Hash) {
+            put_number(4, 1, &mut message);
+        }
         message
     }
 }

@@ -193,8 +193,9 @@ async fn talk(gateway: &Rc<Gateway>, stream: impl AsyncRead + AsyncWrite + Unpin
 
 async fn talk_http(gateway: &Rc<Gateway>, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
     let service = service_fn(|request| {
-        let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(rest::handle(gateway, request).await) }
+        // Boxed: it is moved several times before it runs.
+        let answer = Box::pin(rest::handle(gateway.clone(), request));
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -209,8 +210,8 @@ async fn talk_http(gateway: &Rc<Gateway>, stream: impl AsyncRead + AsyncWrite + 
 
 async fn talk_grpc(gateway: &Rc<Gateway>, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, trusted: bool) {
     let service = service_fn(|request| {
-        let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(grpc::handle(gateway, request, trusted).await) }
+        let answer = Box::pin(grpc::handle(gateway.clone(), request, trusted));
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http2::Builder::new(LocalExecutor)
         .timer(TokioTimer::new())

@@ -14,7 +14,7 @@ from tidemill_gateway.adapters.triton import OVERHEAD_BYTES, tensors_of
 from tidemill_gateway.domain.tensors import Tensor
 
 _KINDS = (InvalidInput, NotFound, TooLarge, Unavailable, DeadlineExceeded)
-_ERRORS: dict[grpc.StatusCode, type[TidemillError]] = {getattr(grpc.StatusCode, kind.grpc_code): kind for kind in _KINDS}
+_ERRORS: dict[Any, type[TidemillError]] = {getattr(grpc.StatusCode, kind.grpc_code): kind for kind in _KINDS}
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,9 @@ class Triton:
     async def statistics(self, name: str) -> Any:
         """`ModelStatistics` of `name`; raises Unavailable."""
         request = service_pb2.ModelStatisticsRequest(name=name)
-        response = await _answered(self._stub.ModelStatistics(request, timeout=CONTROL_SECONDS), f"statistics of {name}")
+        response = await _answered(
+            self._stub.ModelStatistics(request, timeout=CONTROL_SECONDS), f"statistics of {name}"
+        )
         return response.model_stats[0]
 
     async def config(self, name: str) -> Any:

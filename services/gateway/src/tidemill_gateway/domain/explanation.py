@@ -1,6 +1,6 @@
 """What each field of a row contributes to its answer: how much the answer changes when the field is missing.
 
-Source: occlusion, M. Robnik-Sikonja, I. Kononenko, "Explaining Classifications For Individual Instances", IEEE TKDE 2008.
+Source: occlusion; M. Robnik-Sikonja, I. Kononenko, "Explaining Classifications For Individual Instances", TKDE 2008.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 
@@ -11,11 +10,11 @@ def plain(message: Message) -> dict[str, Any]:
     return {field.name: _value(message, field) for field in message.DESCRIPTOR.fields if _is_told(message, field)}
 
 
-def _is_told(message: Message, field: FieldDescriptor) -> bool:
+def _is_told(message: Message, field: Any) -> bool:
     return not field.has_presence or message.HasField(field.name)
 
 
-def _value(message: Message, field: FieldDescriptor) -> Any:
+def _value(message: Message, field: Any) -> Any:
     value = getattr(message, field.name)
     entry = field.message_type
     if entry is not None and entry.GetOptions().map_entry:
@@ -26,7 +25,7 @@ def _value(message: Message, field: FieldDescriptor) -> Any:
     return _one(field, value)
 
 
-def _one(field: FieldDescriptor, value: Any) -> Any:
+def _one(field: Any, value: Any) -> Any:
     if field.message_type is not None:
         return plain(value)
     if field.enum_type is not None:

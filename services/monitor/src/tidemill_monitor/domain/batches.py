@@ -24,8 +24,10 @@ def kind_of(batch: PredictionBatch) -> Kind:
 
 
 def signature_of(batch: PredictionBatch) -> Signature:
-    """Batches of one signature are of one kind and have the same input columns."""
-    return kind_of(batch), tuple([(column.name, column.WhichOneof("values")) for column in batch.inputs])
+    """Batches of one signature are of one kind and have the same columns of inputs that can be watched."""
+    return kind_of(batch), tuple(
+        [(column.name, column.WhichOneof("values")) for column in batch.inputs if not column.hashed]
+    )
 
 
 class Bulk:
@@ -65,7 +67,7 @@ class Bulk:
             raise InvalidInput(f"{count} prediction ids with {len(times)} event times")
         if len(batch.latencies) not in (0, count):
             raise InvalidInput(f"{count} prediction ids with {len(batch.latencies)} latencies")
-        inputs = self._inputs.fit(batch.inputs, count)
+        inputs = self._inputs.fit([column for column in batch.inputs if not column.hashed], count)
         if inputs is None:
             return None
         if self._answered:

@@ -51,10 +51,11 @@ def _windows(pipeline: Pipeline) -> Windows:
 
 
 def _answered(rows: Rows, pipeline: Pipeline, model: OnnxModel) -> StatsRows:
+    hidden = {feature_name(feature) for feature in (*pipeline.serving.log.hash, *pipeline.serving.log.drop)}
     outputs = model.run(rows.features)
     names = ("label", "probabilities") if "label" in outputs else ("prediction",)
     return StatsRows(
-        columns={column.name: column.to_numpy() for column in rows.features},
+        columns={column.name: column.to_numpy() for column in rows.features if column.name not in hidden},
         times=rows.times.astype("datetime64[us]").astype(np.int64),
         outputs=np.hstack([outputs[name].astype(np.float64) for name in names]),
         labels=rows.labels.astype(np.float64),
