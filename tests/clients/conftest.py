@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from clients.environments import python_of
 from clients.matrix import Client
-from clients.serving import is_settled, route, routes_of, target_of
+from clients.serving import is_settled, route, target_of
 from clients.suites.target import Target
+from routing import routes_of
 from tidemill_local.stack import Stack
 from tidemill_local.waiting import wait_until
 
@@ -54,7 +55,7 @@ def target(stack: Stack) -> Target:
     """The gateway, with every model served or given up for now."""
     target = target_of(stack)
     asyncio.run(route(stack, target))
-    wait_until(lambda: is_settled(routes_of(target), target), SERVE_SECONDS, every=0.1)
+    wait_until(lambda: is_settled(routes_of(stack), target), SERVE_SECONDS, every=0.1)
     return target
 
 

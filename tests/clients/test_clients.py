@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 
 import pytest
 from clients.matrix import CLIENTS, Client
-from clients.serving import routes_of
 from clients.suites.features import OK
 from clients.suites.samples import DATATYPES
 from clients.suites.target import Target
+from routing import routes_of
+from tidemill_local.stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 ReportOf = Callable[[Client], Mapping[str, str]]
@@ -17,8 +18,8 @@ MATRIX = [
 
 
 @pytest.mark.parametrize("model", [*DATATYPES, "classifier", "slow"])
-def test_a_model_of_every_datatype_is_served(target: Target, model: str) -> None:
-    route = routes_of(target)[target.models[model]]
+def test_a_model_of_every_datatype_is_served(stack: Stack, target: Target, model: str) -> None:
+    route = routes_of(stack)[target.models[model]]
     assert (route["behind"], route["failure"]) == (False, "")
 
 

@@ -29,10 +29,6 @@ MISTAKES = {
         "serving: {log: {hash: [station], drop: [distance, station]}}",
         "serving.log.drop.1: 'station' is hashed too; remove it from one of both",
     ),
-    "a slice by what is not logged": (
-        "serving: {log: {hash: [station]}}\nmonitors: {slices: [station]}",
-        "monitors.slices.0: 'station' is not logged as it is, so the monitor cannot slice by it; see serving.log",
-    ),
     "a caller kept by no feature": (
         "release: {sticky_field: platform}",
         "release.sticky_field: 'platform' is not one of the features",
@@ -80,3 +76,13 @@ def test_what_does_not_fit_names_line_field_and_cure(write, wrong: str, told: st
 
     line = len(path.read_text().splitlines())
     assert re.search(rf"^{re.escape(str(path))}:{line}: {re.escape(told)}", str(refused.value), re.MULTILINE)
+
+
+def test_a_slice_is_not_made_by_what_is_not_logged(write) -> None:
+    path = write(
+        (PLACE, f"{PLACE}serving: {{log: {{hash: [station]}}}}\n"),
+        ("monitors:\n", "monitors:\n  slices: [station]\n"),
+    )
+
+    with pytest.raises(PipelineError, match="'station' is not logged as it is, so the monitor cannot slice by it"):
+        load_pipeline(path)
