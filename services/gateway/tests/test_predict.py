@@ -131,6 +131,7 @@ async def test_the_routes_are_shown(running: RunningGateway, http: httpx.AsyncCl
         "mirrors": [],
         "warm": [],
         "sticky_header": "",
+        "sticky_field": "",
         "loaded": [1],
         "behind": False,
         "failure": "",

@@ -114,7 +114,7 @@ class Gateway:
         app.include_router(rest.router(views, inspection, self.is_ready, settings.max_body_bytes))
         refused = partial(self.plane.count_refusal, "predict")
         predictions = predict.router(
-            self._inference, self.models, feedback, self.routes, refused, settings.max_body_bytes
+            self._inference, self.models, feedback, self.routes, refused, settings.max_body_bytes, settings.max_rows
         )
         app.include_router(predictions)
         described = app.openapi

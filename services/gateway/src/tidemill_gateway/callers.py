@@ -14,7 +14,7 @@ from tidemill_runtime.lifecycle import Worker
 from tidemill_gateway.adapters.plane import Plane
 from tidemill_gateway.settings import GatewaySettings
 
-REFRESH_SECONDS = 300.0
+REFRESH_SECONDS = 60.0
 RETRY_SECONDS = 2.0
 FETCH_SECONDS = 10.0
 
@@ -57,7 +57,7 @@ def read_keys(path: Path) -> list[Key]:
 
 
 class Callers:
-    """Tells the data plane who may call; an issuer's keys are fetched now and every five minutes."""
+    """Tells the data plane who may call; an issuer's keys are fetched now and every minute."""
 
     def __init__(self, settings: GatewaySettings, plane: Plane) -> None:
         self._settings = settings
@@ -99,7 +99,7 @@ class Callers:
             "issuer": settings.oidc_issuer,
             "audience": settings.oidc_audience,
             "models_claim": settings.oidc_models_claim,
-            "keys": {"keys": issuer_keys},
+            "keys": issuer_keys,
             "rate": None,
         }
         self._plane.set_callers({"keys": [key.model_dump(mode="json") for key in self._keys], "tokens": tokens})

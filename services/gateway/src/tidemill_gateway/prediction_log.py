@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from tidemill.v1.prediction_pb2 import PredictionBatch
 from tidemill_contracts import topics
@@ -19,7 +20,17 @@ FLUSH_SECONDS = 0.5
 FLUSH_ROWS = 10_000
 FINAL_FLUSH_SECONDS = 5.0
 
-Batch = tuple[int, str, int, bytes]
+
+@dataclass(frozen=True)
+class Unsent:
+    """A message that the brokers have not acknowledged; tried again, it is the same event."""
+
+    partition: int
+    model: str
+    rows: int
+    message: bytes
+    headers: list[tuple[str, bytes]]
+
 
 log = logs.get_logger(__name__)
 
@@ -31,7 +42,7 @@ class PredictionLog:
         self._native = native
         self._producer = producer
         self._flush_seconds = flush_seconds
-        self._unsent: list[Batch] = []
+        self._unsent: list[Unsent] = []
         self._flushing = asyncio.Lock()
         self._worker = Worker("prediction log", self._run)
 
@@ -48,7 +59,7 @@ class PredictionLog:
             async with asyncio.timeout(FINAL_FLUSH_SECONDS):
                 await self.flush()
         await self._worker.stop()
-        if rows := self._native.log_rows() + sum(batch[2] for batch in self._unsent):
+        if rows := self._native.log_rows() + sum(batch.rows for batch in self._unsent):
             log.error("predictions not logged before the end", rows=rows)
 
     async def flush(self) -> None:
@@ -57,7 +68,8 @@ class PredictionLog:
             while True:
                 if not self._unsent:
                     partitions = await self._producer.partitions(topics.PREDICTIONS)
-                    self._unsent = await asyncio.to_thread(self._native.drain_log, FLUSH_ROWS, partitions)
+                    drained = await asyncio.to_thread(self._native.drain_log, FLUSH_ROWS, partitions)
+                    self._unsent = [Unsent(*batch, headers=_headers(batch[1])) for batch in drained]
                 if not self._unsent:
                     return
                 failpoints.hit("gateway.before-log-flush")
@@ -75,22 +87,28 @@ class PredictionLog:
                 log.warning("predictions wait for Kafka", rows=self._native.log_rows(), error=str(error))
                 await asyncio.sleep(backoff(failures, self._flush_seconds))
 
-    async def _send(self, batches: Sequence[Batch]) -> None:
+    async def _send(self, batches: Sequence[Unsent]) -> None:
         sent = await asyncio.gather(*(self._send_one(batch) for batch in batches), return_exceptions=True)
         self._unsent = [batch for batch, fault in zip(batches, sent, strict=True) if fault is not None]
         for fault in sent:
             if fault is not None:
                 raise fault
 
-    async def _send_one(self, batch: Batch) -> None:
-        partition, model, rows, message = batch
-        headers = headers_of(new_event("gateway", model, PredictionBatch()))
+    async def _send_one(self, batch: Unsent) -> None:
         try:
             await self._producer.send_raw(
-                topics.PREDICTIONS, key=model.encode(), value=message, headers=headers, partition=partition
+                topics.PREDICTIONS,
+                key=batch.model.encode(),
+                value=batch.message,
+                headers=batch.headers,
+                partition=batch.partition,
             )
         except TooLarge as error:
-            log.error("a prediction is too large to be logged", model=model, rows=rows, error=str(error))
-            self._native.count_too_large(rows)
+            log.error("a prediction is too large to be logged", model=batch.model, rows=batch.rows, error=str(error))
+            self._native.count_too_large(batch.rows)
         else:
-            metrics.LOG_ROWS.labels(model).inc(rows)
+            metrics.LOG_ROWS.labels(batch.model).inc(batch.rows)
+
+
+def _headers(model: str) -> list[tuple[str, bytes]]:
+    return headers_of(new_event("gateway", model, PredictionBatch()))

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use lru::LruCache;
 use serde::Deserialize;
@@ -40,7 +40,8 @@ pub struct TokenSpec {
     pub issuer: String,
     pub audience: String,
     pub models_claim: String,
-    pub keys: JwkSet,
+    /// JSON web keys; those of a kind that is not known are passed over, as RFC 7517 section 5 says.
+    pub keys: Vec<serde_json::Value>,
     pub rate: Option<Rate>,
 }
 
@@ -108,7 +109,7 @@ struct Tokens {
     validation: Validation,
     models_claim: String,
     rate: Option<Rate>,
-    keys: JwkSet,
+    keys: Vec<Jwk>,
     known: Mutex<LruCache<[u8; 32], (u64, Arc<Caller>)>>,
 }
 
@@ -166,7 +167,8 @@ impl Tokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.validate_nbf = true;
         let known = Mutex::new(LruCache::new(NonZeroUsize::new(REMEMBERED_TOKENS).unwrap_or(NonZeroUsize::MIN)));
-        Tokens { validation, models_claim: spec.models_claim, rate: spec.rate, keys: spec.keys, known }
+        let keys = spec.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
+        Tokens { validation, models_claim: spec.models_claim, rate: spec.rate, keys, known }
     }
 
     fn caller(&self, token: &str, hash: [u8; 32]) -> Result<Arc<Caller>> {
@@ -177,8 +179,8 @@ impl Tokens {
         let refused = |cause: String| Fault::new(Kind::Unauthenticated, format!("this token is not taken: {cause}"));
         let header = decode_header(token).map_err(|error| refused(error.to_string()))?;
         let key = match &header.kid {
-            Some(id) => self.keys.find(id),
-            None => self.keys.keys.first().filter(|_| self.keys.keys.len() == 1),
+            Some(id) => self.keys.iter().find(|key| key.common.key_id.as_ref() == Some(id)),
+            None => self.keys.first().filter(|_| self.keys.len() == 1),
         };
         let key = key.ok_or_else(|| refused("its key is not one of the issuer's".to_owned()))?;
         let key = DecodingKey::from_jwk(key).map_err(|error| refused(error.to_string()))?;

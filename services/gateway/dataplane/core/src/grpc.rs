@@ -32,6 +32,8 @@ const OPEN: [&str; 4] = [
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
 ];
+/// Methods whose message begins with a model's name.
+const OF_A_MODEL: [&str; 4] = ["ModelReady", "ModelMetadata", "ModelStatistics", "ModelConfig"];
 const OVERHEAD_BYTES: usize = 1 << 20;
 /// Messages of one stream that are answered at once, and answers that wait for a slow reader.
 const STREAM_PARALLEL: usize = 16;
@@ -57,13 +59,22 @@ pub async fn handle(gateway: Rc<Gateway>, request: Request<Incoming>, trusted: b
 }
 
 async fn other(gateway: &Gateway, path: &str, request: Request<Incoming>) -> Result<Response<Body>> {
-    if !OPEN.contains(&path) {
-        let auth = gateway.worker.plane.auth.load();
-        if let Some(caller) = auth.caller(authorization(request.headers()))? {
-            caller.spend()?;
-        }
+    let (parts, mut body) = request.into_parts();
+    let caller = match OPEN.contains(&path) {
+        true => None,
+        false => gateway.worker.plane.auth.load().caller(authorization(&parts.headers))?,
+    };
+    let Some(caller) = caller else { return gateway.grpc(Request::from_parts(parts, Body::Proxied(body))).await };
+    caller.spend()?;
+    if !path.strip_prefix(SERVICE).is_some_and(|method| OF_A_MODEL.contains(&method)) {
+        return gateway.grpc(Request::from_parts(parts, Body::Proxied(body))).await;
     }
-    gateway.grpc(request).await
+    let (data, _) = collect(&mut body, OVERHEAD_BYTES).await?;
+    let mut frames = Frames { buffer: BytesMut::new(), whole: Some(data.clone()) };
+    let framed = frames.next().ok_or_else(|| Fault::invalid("the call has no whole message"))?;
+    let message = framed.open(&parts.headers, OVERHEAD_BYTES).await?;
+    caller.may_use(&wire::first_text(&message)?)?;
+    gateway.grpc(Request::from_parts(parts, Body::from(data))).await
 }
 
 fn authorization(headers: &HeaderMap) -> Option<&str> {
@@ -92,6 +103,9 @@ fn protocol_of(headers: &HeaderMap, trusted: bool) -> Protocol {
 async fn unary(gateway: &Gateway, request: Request<Incoming>, trusted: bool) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let mut observed = Observed::new(&gateway.worker.plane, protocol_of(&parts.headers, trusted));
+    if trusted && headers::text(&parts.headers, LOGGED) == "false" {
+        observed.leave_out();
+    }
     let result = infer(gateway, &parts.headers, body, trusted, &mut observed).await;
     observed.end(result.as_ref().err());
     match result {

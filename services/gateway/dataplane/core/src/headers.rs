@@ -28,7 +28,11 @@ pub fn event_time(headers: &HeaderMap) -> Result<i64> {
     }
     let digits = given.strip_prefix('-').unwrap_or(given);
     if (1..=18).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return given.parse().map_err(|_| not_a_time(given));
+        let microseconds = given.parse().ok().filter(|time| jiff::Timestamp::from_microsecond(*time).is_ok());
+        return microseconds.ok_or_else(|| not_a_time(given));
+    }
+    if given.contains('[') {
+        return Err(not_a_time(given));
     }
     given.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_microsecond).map_err(|_| not_a_time(given))
 }

@@ -57,7 +57,7 @@ pub fn parse_request(body: &Bytes, json_length: Option<usize>) -> Result<Request
         let cause = "Inference-Header-Content-Length is not the length of a JSON part of the body";
         return Err(Fault::invalid(cause));
     }
-    let document: Document<'_> = object(&body[..end], "the body")?;
+    let document: Document<'_> = document(&body[..end])?;
     let parameters = parameters(document.parameters, "request", false)?;
     let mut request = Request {
         id: document.id.map_or(Ok(String::new()), |id| string(id, "id"))?,
@@ -78,24 +78,32 @@ pub fn parse_request(body: &Bytes, json_length: Option<usize>) -> Result<Request
     Ok(request)
 }
 
-fn object<'a, T: Deserialize<'a>>(data: &'a [u8], what: &str) -> Result<T> {
-    serde_json::from_slice(data).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Fault::invalid(format!("{what} is not a JSON object of its kind: {error}")),
-        _ => Fault::invalid(format!("{what} is not JSON: {error}")),
-    })
+fn document(data: &[u8]) -> Result<Document<'_>> {
+    let whole: &RawValue =
+        serde_json::from_slice(data).map_err(|error| Fault::invalid(format!("the body is not JSON: {error}")))?;
+    object(whole, || "the body is not a JSON object".to_owned())
+}
+
+/// An object, and not an array of its values, which serde would take too.
+fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, cause: impl Fn() -> String) -> Result<T> {
+    let is_object = raw.get().starts_with('{');
+    is_object.then(|| serde_json::from_str(raw.get()).ok()).flatten().ok_or_else(|| Fault::invalid(cause()))
 }
 
 fn items<'a>(raw: Option<&'a RawValue>, key: &str, required: bool) -> Result<Vec<Item<'a>>> {
     let cause = || Fault::invalid(format!("{key} is not an array of objects"));
     let Some(raw) = raw else { return if required { Err(cause()) } else { Ok(Vec::new()) } };
-    let items: Vec<Item<'a>> = serde_json::from_str(raw.get()).map_err(|_| cause())?;
+    if raw.get() == "null" && !required {
+        return Ok(Vec::new());
+    }
+    let items: Vec<&'a RawValue> = serde_json::from_str(raw.get()).map_err(|_| cause())?;
     if items.is_empty() && required {
         return Err(cause());
     }
     if items.len() > MAX_TENSORS {
         return Err(Fault::invalid(format!("more than {MAX_TENSORS} {key}")));
     }
-    Ok(items)
+    items.into_iter().map(|item| object(item, || format!("{key} is not an array of objects"))).collect()
 }
 
 fn string(raw: &RawValue, what: &str) -> Result<String> {

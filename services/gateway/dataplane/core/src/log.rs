@@ -40,11 +40,16 @@ pub struct Entry {
     pub outputs: Vec<Bytes>,
     pub epoch: i64,
     pub error: String,
-    /// Whether it is logged whatever share of the predictions is.
+    /// Whether it is logged whatever share of the predictions is, and however many wait.
     pub always: bool,
 }
 
 impl Entry {
+    /// What a row takes in a message, at most about: numbers become doubles.
+    fn row_bytes(&self) -> usize {
+        2 * self.bytes() / self.rows.max(1)
+    }
+
     fn bytes(&self) -> usize {
         self.inputs.iter().chain(&self.outputs).map(Bytes::len).sum::<usize>() + 256
     }
@@ -82,14 +87,17 @@ impl Log {
             return Ok(());
         }
         let (rows, bytes) = (entry.rows, entry.bytes());
-        let full = self.rows.load(Relaxed) + rows > self.max_rows || self.bytes.load(Relaxed) + bytes > self.max_bytes;
-        if full {
+        if !entry.always && self.is_full(rows, bytes) {
             return Err(rows as u64);
         }
         self.rows.fetch_add(rows, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
         locked(&self.queue).push_back(entry);
         Ok(())
+    }
+
+    fn is_full(&self, rows: usize, bytes: usize) -> bool {
+        self.rows.load(Relaxed) + rows > self.max_rows || self.bytes.load(Relaxed) + bytes > self.max_bytes
     }
 
     /// Rows that wait.
@@ -132,6 +140,9 @@ fn batches(entries: &[Entry], partitions: i32, hash_key: &[u8]) -> Vec<Batch> {
             }
             let partition = partition_of(row_id.as_bytes(), partitions);
             let key = (partition, Arc::as_ptr(&entry.version), entry.role, entry.epoch, entry.error.as_str());
+            if open.get(&key).is_some_and(|building| building.bytes + entry.row_bytes() > MAX_BATCH_BYTES) {
+                done.extend(open.remove(&key).map(|building| building.finish(partition)));
+            }
             let building = open.entry(key).or_insert_with(|| Building::new(entry));
             building.push(entry, row, &row_id, hash_key);
             if building.rows >= MAX_BATCH_ROWS || building.bytes >= MAX_BATCH_BYTES {

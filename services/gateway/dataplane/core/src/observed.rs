@@ -13,11 +13,17 @@ pub struct Observed<'a> {
     pub protocol: Protocol,
     pub answering: Option<Arc<Version>>,
     ended: bool,
+    is_part: bool,
 }
 
 impl<'a> Observed<'a> {
     pub fn new(plane: &'a Plane, protocol: Protocol) -> Self {
-        Observed { plane, protocol, answering: None, ended: false }
+        Observed { plane, protocol, answering: None, ended: false, is_part: false }
+    }
+
+    /// Do not count it: it is a part of another request.
+    pub fn leave_out(&mut self) {
+        self.is_part = true;
     }
 
     pub fn end(&mut self, fault: Option<&Fault>) {
@@ -26,6 +32,9 @@ impl<'a> Observed<'a> {
 
     fn count(&mut self, kind: Option<Kind>) {
         self.ended = true;
+        if self.is_part {
+            return;
+        }
         let outcomes = match &self.answering {
             Some(version) => &version.stats.outcomes,
             None => &self.plane.stats.unanswered,

@@ -201,7 +201,8 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(plane: Arc<Plane>) -> std::result::Result<Self, String> {
-        let upstream = Upstream::new(&plane.config.endpoints, plane.config.max_body_bytes)?;
+        let config = &plane.config;
+        let upstream = Upstream::new(&config.endpoints, config.max_body_bytes, config.infer_seconds)?;
         Ok(Worker { plane, upstream, mirrors: Cell::new(0), mirror_bytes: Cell::new(0) })
     }
 

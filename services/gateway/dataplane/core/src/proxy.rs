@@ -35,7 +35,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 pub struct Gateway {
     pub worker: Rc<Worker>,
     idle: RefCell<Vec<http1::SendRequest<Incoming>>>,
-    grpc: RefCell<Option<http2::SendRequest<Incoming>>>,
+    grpc: RefCell<Option<http2::SendRequest<Body>>>,
 }
 
 impl Gateway {
@@ -76,7 +76,7 @@ impl Gateway {
     }
 
     /// The gRPC server's answer.
-    pub async fn grpc(&self, mut request: Request<Incoming>) -> Result<Response<Body>> {
+    pub async fn grpc(&self, mut request: Request<Body>) -> Result<Response<Body>> {
         let path = request.uri().path();
         *request.uri_mut() = format!("http://tidemill{path}").parse().map_err(away)?;
         request.headers_mut().remove(HOST);
@@ -87,7 +87,7 @@ impl Gateway {
         Ok(Response::from_parts(parts, Body::Proxied(body)))
     }
 
-    async fn grpc_connection(&self) -> Result<http2::SendRequest<Incoming>> {
+    async fn grpc_connection(&self) -> Result<http2::SendRequest<Body>> {
         let known = self.grpc.borrow().as_ref().filter(|sender| !sender.is_closed()).cloned();
         if let Some(sender) = known {
             return Ok(sender);
@@ -98,7 +98,7 @@ impl Gateway {
     }
 }
 
-async fn connect_grpc(path: &Path) -> Result<http2::SendRequest<Incoming>> {
+async fn connect_grpc(path: &Path) -> Result<http2::SendRequest<Body>> {
     let stream = UnixStream::connect(path).await.map_err(away)?;
     let (sender, connection) =
         http2::Builder::new(LocalExecutor).handshake(TokioIo::new(stream)).await.map_err(away)?;

@@ -9,6 +9,7 @@ use hyper::header::{
     RETRY_AFTER, VARY,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use percent_encoding::percent_decode_str;
 
 use crate::body::{Body, collect};
 use crate::compression::{Encoding, deflate, inflate};
@@ -47,7 +48,8 @@ fn asked(path: &str) -> Asked<'_> {
 
 /// The answer to any request on the REST port.
 pub async fn handle(gateway: Rc<Gateway>, request: Request<Incoming>) -> Response<Body> {
-    let path = request.uri().path().to_owned();
+    // As the server in Python reads it, or a key's models could be evaded.
+    let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
     let mut response = match asked(&path) {
         Asked::Infer { model, version } => {
             let mut observed = Observed::new(&gateway.worker.plane, Protocol::Rest);

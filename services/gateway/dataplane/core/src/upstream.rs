@@ -18,6 +18,8 @@ use crate::body::{Body, collect};
 use crate::fault::{Fault, Kind, Result};
 use crate::local::LocalExecutor;
 
+/// A server that is silent for so long is at fault, however long its caller would have waited.
+const LONG_SECONDS: f64 = 1.5;
 const CONNECT_SECONDS: f64 = 1.0;
 const WINDOW_BYTES: u32 = 8 << 20;
 const FAILURES_TO_OPEN: u32 = 5;
@@ -97,11 +99,12 @@ impl Drop for InFlight<'_> {
 pub struct Upstream {
     endpoints: Vec<Rc<Endpoint>>,
     max_bytes: usize,
+    patience: Duration,
 }
 
 impl Upstream {
-    /// Of `addresses` (host:port); answers have at most `max_bytes`.
-    pub fn new(addresses: &[String], max_bytes: usize) -> std::result::Result<Self, String> {
+    /// Of `addresses` (host:port); answers have at most `max_bytes`, requests usually `seconds`.
+    pub fn new(addresses: &[String], max_bytes: usize, seconds: f64) -> std::result::Result<Self, String> {
         let endpoint = |address: &String| {
             let uri = format!("http://{address}{INFER}").parse().map_err(|_| format!("{address:?} is not host:port"))?;
             let lanes = Default::default();
@@ -109,7 +112,8 @@ impl Upstream {
             Ok(Rc::new(Endpoint { address: address.clone(), uri, lanes, breaker, in_flight }))
         };
         let endpoints = addresses.iter().map(endpoint).collect::<std::result::Result<_, String>>()?;
-        Ok(Upstream { endpoints, max_bytes: max_bytes + OVERHEAD_BYTES })
+        let patience = Duration::from_secs_f64((seconds * 0.9).min(LONG_SECONDS));
+        Ok(Upstream { endpoints, max_bytes: max_bytes + OVERHEAD_BYTES, patience })
     }
 
     /// The answer to a ModelInferRequest, given in pieces. `avoid` is the address of a server that just failed.
@@ -137,15 +141,30 @@ impl Upstream {
             let seconds = now.elapsed().as_secs_f64();
             Err(Fault::new(Kind::DeadlineExceeded, format!("the model server: no answer in {seconds:.1} s")))
         });
-        match &result {
-            Err(fault) if matches!(fault.kind, Kind::Unavailable | Kind::DeadlineExceeded) => {
-                if endpoint.breaker.failed(Instant::now()) {
-                    endpoint.lanes[lane as usize].sender.borrow_mut().take();
-                }
-            }
-            _ => endpoint.breaker.succeeded(),
-        }
+        self.judge(&endpoint, lane, now, &result);
         result
+    }
+
+    /// What an answer says of its server. A mirror's says nothing, nor does a time too short to be the server's fault.
+    fn judge(&self, endpoint: &Endpoint, lane: Lane, began: Instant, result: &Result<Bytes>) {
+        let failed = match result {
+            Err(fault) if fault.kind == Kind::Unavailable => true,
+            Err(fault) if fault.kind == Kind::DeadlineExceeded => {
+                if began.elapsed() < self.patience {
+                    return;
+                }
+                true
+            }
+            _ => false,
+        };
+        if matches!(lane, Lane::Mirror) {
+            return;
+        }
+        if !failed {
+            endpoint.breaker.succeeded();
+        } else if endpoint.breaker.failed(Instant::now()) {
+            endpoint.lanes[lane as usize].sender.borrow_mut().take();
+        }
     }
 
     fn choose(&self, now: Instant, avoid: Option<&str>) -> Option<Rc<Endpoint>> {

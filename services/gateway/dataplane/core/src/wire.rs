@@ -384,6 +384,18 @@ pub fn parse_response(message: &Bytes) -> Result<Vec<Tensor>> {
     Ok(tensors)
 }
 
+/// The text in field 1 of a message, empty where there is none.
+pub fn first_text(message: &Bytes) -> Result<String> {
+    let mut found = String::new();
+    let mut reader = Reader::new(message);
+    while let Some((number, value)) = reader.next()? {
+        if let (1, Value::Range(start, end)) = (number, value) {
+            found = text(&message[start..end])?;
+        }
+    }
+    Ok(found)
+}
+
 /// What an answer to a caller is made of.
 pub struct Naming<'a> {
     pub model: &'a str,

@@ -14,6 +14,8 @@ from tidemill_gateway.domain.tensors import Tensor, to_array, to_numbers, to_tex
 
 INPUTS = (("distance", "FP32"), ("temp", "FP32"), ("carrier", "BYTES"))
 OUTPUTS = (("label", "INT64", 1), ("probabilities", "FP32", 2))
+LEAST_SCORE = -700.0
+"""Any less counts as this: `exp` would overflow."""
 ROWS: tuple[tuple[float | None, float | None, str], ...] = ((100.0, 20.0, "UA"), (2000.0, None, ""), (None, -5.5, "B6"))
 
 
@@ -42,7 +44,8 @@ class FakeModel:
 
     def _probability(self, distance: float, temp: float, carrier: str) -> float:
         terms = (self.bias, distance / 1000, -temp / 10, float(len(carrier)))
-        return 1 / (1 + math.exp(-sum(term for term in terms if not math.isnan(term))))
+        score = sum(term for term in terms if not math.isnan(term))
+        return 1 / (1 + math.exp(-max(score, LEAST_SCORE)))
 
     def to_onnx(self) -> bytes:
         """A file that is ONNX in form: an empty graph, and this model in its `doc_string`."""

@@ -8,11 +8,10 @@ from tidemill_contracts.manifest import Signature
 from tidemill_runtime.errors import InvalidInput, TidemillError
 
 from tidemill_gateway.adapters.inference import Answer, Inference
-from tidemill_gateway.domain.explanation import contributions, occluded
+from tidemill_gateway.domain.explanation import check_explainable, contributions, occluded
 from tidemill_gateway.domain.json_values import parse_object
 from tidemill_gateway.domain.named import results_of, tensors_of
 from tidemill_gateway.domain.tensors import Tensor
-from tidemill_gateway.domain.times import parse_event_time
 from tidemill_gateway.feedback import Feedback
 from tidemill_gateway.routes import Routes
 from tidemill_gateway.serving import ServedModels
@@ -20,7 +19,8 @@ from tidemill_gateway.transports.answers import json_response
 from tidemill_gateway.transports.bodies import body_of
 from tidemill_gateway.transports.rest import EVENT_TIME, PREDICTION_ID
 
-TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
+PASSED_HEADERS = ("traceparent", "tracestate", "baggage", "tidemill-timeout")
+MAX_TIME_CHARACTERS = 64
 _PREDICT_FIELDS = {"instances", "event_time", "explain"}
 _PREDICT_BODY = {
     "type": "object",
@@ -61,6 +61,7 @@ def router(
     routes: Routes,
     refused: Callable[[int], None],
     max_body_bytes: int,
+    max_rows: int,
 ) -> APIRouter:
     """The paths below /v1. `refused` is told the status of a prediction that does not come to the data plane."""
     paths = APIRouter(prefix="/v1", tags=["predictions"])
@@ -76,6 +77,8 @@ def router(
             metadata = _metadata(request.headers, document, served.table.sticky_header)
             signature = served.champion.signature
             inputs = tensors_of(signature, instances)
+            if document.get("explain"):
+                check_explainable(served.champion.manifest)
         except TidemillError as error:
             refused(error.status)
             raise
@@ -87,7 +90,7 @@ def router(
             "predictions": results_of(answer.outputs, answer.rows),
         }
         if document.get("explain"):
-            content["explanations"] = await _explanations(inference, signature, inputs, answer)
+            content["explanations"] = await _explanations(inference, signature, inputs, answer, max_rows)
         return json_response(content, headers={PREDICTION_ID: answer.prediction_id})
 
     @paths.post(
@@ -110,21 +113,21 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metadata(headers: Mapping[str, str], document: dict[str, Any], sticky_header: str) -> dict[str, str]:
-    passed = {name: headers[name] for name in (*TRACE_HEADERS, sticky_header, EVENT_TIME) if name and name in headers}
+    passed = {name: headers[name] for name in (*PASSED_HEADERS, sticky_header, EVENT_TIME) if name and name in headers}
     metadata = {**passed, "tidemill-protocol": "predict"}
     if document.get("event_time") is not None:
-        metadata[EVENT_TIME] = str(_event_time(document["event_time"]))
+        metadata[EVENT_TIME] = _event_time(document["event_time"])
     return metadata
 
 
 async def _explanations(
-    inference: Inference, signature: Signature, inputs: list[Tensor], answer: Answer
+    inference: Inference, signature: Signature, inputs: list[Tensor], answer: Answer, max_rows: int
 ) -> list[dict[str, Any]]:
-    """Answers of the same version to each row without each field; they are not logged."""
-    names, rows = occluded(signature, inputs, answer.rows)
+    """Answers of the same version to each row without each field; they are neither logged nor counted."""
     metadata = {"tidemill-protocol": "predict", "tidemill-logged": "false"}
-    without = await inference.infer(answer.model, rows, metadata, version=answer.version)
-    return contributions(names, answer.outputs, without.outputs, answer.rows)
+    names, parts = occluded(signature, inputs, answer.rows, max_rows)
+    answers = [await inference.infer(answer.model, part, metadata, version=answer.version) for part in parts]
+    return contributions(names, answer.outputs, [part.outputs for part in answers], answer.rows)
 
 
 def _instances(document: dict[str, Any]) -> list[Any]:
@@ -139,7 +142,11 @@ def _instances(document: dict[str, Any]) -> list[Any]:
     return instances
 
 
-def _event_time(value: object) -> int:
+def _event_time(value: object) -> str:
+    """What the data plane is to read as an event time; header values are printable ASCII."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidInput("event_time is neither a text nor a whole number")
-    return parse_event_time(value)
+    text = str(value)
+    if not (text.isascii() and text.isprintable() and len(text) <= MAX_TIME_CHARACTERS):
+        raise InvalidInput("event time: the text is none")
+    return text
