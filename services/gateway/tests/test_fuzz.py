@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 from gateway_helpers import INFER, PREDICT, ROW, v2_body
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mutations import (
     DATA,
@@ -320,20 +320,21 @@ GARBAGE = (
 )
 
 
-async def exchange(port: int, sent: bytes) -> bytes:
-    """What comes back on a connection that is closed after `sent`; TimeoutError if it is left open."""
+async def exchange(port: int, sent: bytes, *, half_close: bool = True) -> bytes:
+    """What comes back on a connection until its end, which `half_close` asks for; TimeoutError if it is left open."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
     try:
         async with asyncio.timeout(SECONDS):
-            with suppress(ConnectionError, BrokenPipeError):
+            with suppress(OSError):
                 writer.write(sent)
                 await writer.drain()
-                writer.write_eof()
+                if half_close:
+                    writer.write_eof()
                 answer = await reader.read()
     finally:
         writer.close()
-        with suppress(ConnectionError):
+        with suppress(OSError):
             await writer.wait_closed()
     return answer
 
@@ -365,12 +366,12 @@ async def test_garbage_on_either_port_is_refused_or_cut_off(served: RunningGatew
     ("request_", "status"),
     [
         (_post(*(f"X-{number}: a" for number in range(200)), "Content-Length: 0"), 431),
-        (_post(f"X: {'a' * 100_000}", "Content-Length: 0"), 431),
+        (_post(f"X: {'a' * 1_000_000}", "Content-Length: 0"), 431),
         (_post(line=f"GET /{'a' * 100_000} HTTP/1.1"), 414),
         (_post("Content-Length: -1"), 400),
         (_post("Header without colon"), 400),
         (_post("Transfer-Encoding: chunked", body=b"x\r\n"), 400),
-        (_post(line="CONNECT localhost:80 HTTP/1.1"), 404),
+        (_post("Connection: close", line="CONNECT localhost:80 HTTP/1.1"), 404),
         (_post("Connection: close", line="OPTIONS * HTTP/1.1"), 404),
     ],
     ids=["headers", "header", "path", "length", "colon", "chunk", "connect", "asterisk"],
@@ -378,7 +379,7 @@ async def test_garbage_on_either_port_is_refused_or_cut_off(served: RunningGatew
 async def test_what_is_hardly_http_is_refused_with_its_cause(
     served: RunningGateway, request_: bytes, status: int
 ) -> None:
-    [(found, body)] = answers_of(await exchange(served.settings.http_port, request_))
+    [(found, body)] = answers_of(await exchange(served.settings.http_port, request_, half_close=False))
     assert found == status
     assert_is_error(body)
 
@@ -451,7 +452,7 @@ def body_of(path: str, operation: dict[str, Any]) -> st.SearchStrategy[bytes | N
     return st.just(valid) | of_schema(content["application/json"]["schema"]).map(lambda one: json.dumps(one).encode())
 
 
-@FUZZ
+@settings(FUZZ, max_examples=10, phases=[Phase.generate])
 @given(st.data())
 async def test_every_answer_is_one_that_openapi_documents(
     served: RunningGateway, http: httpx.AsyncClient, data: st.DataObject

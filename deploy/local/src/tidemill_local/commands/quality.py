@@ -2,15 +2,18 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from tidemill_local.checks import run_checks
+from tidemill_local.checks import DATAPLANE, run_checks
 from tidemill_local.console import err, out
 from tidemill_local.home import ROOT
+
+RUST_TESTS = ("cargo", "test", "--locked", "-q", "-p", "tidemill-dataplane-core")
 
 
 def register(app: typer.Typer) -> None:
@@ -29,13 +32,18 @@ def run_tests(
     context: typer.Context,
     checks: Annotated[bool, typer.Option(help="Run the static checks first.")] = True,
 ) -> None:
-    """Run the checks, then pytest with the arguments given; without any, all tests: the pure ones on every core, then
-    those that share the embedded stack."""
+    """Run the checks, then pytest with the arguments given; without any, all tests: those in Rust, the pure ones on
+    every core, then those that share the embedded stack."""
     good = passes_checks() if checks else True
-    runs = [context.args] if context.args else [["-m", "not stack", "-n", "auto"], ["-m", "stack"]]
-    for arguments in runs:
-        good &= subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode == 0
+    if not context.args:
+        good &= _passes(*RUST_TESTS, folder=DATAPLANE)
+    for arguments in [context.args] if context.args else [["-m", "not stack", "-n", "auto"], ["-m", "stack"]]:
+        good &= _passes(sys.executable, "-m", "pytest", *arguments)
     raise typer.Exit(0 if good else 1)
+
+
+def _passes(*command: str, folder: Path = ROOT) -> bool:
+    return subprocess.run(command, cwd=folder, check=False).returncode == 0
 
 
 def passes_checks() -> bool:

@@ -5,7 +5,7 @@ mod common;
 use common::table;
 use tidemill_dataplane_core::routing::{Mirror, Table, partition_of, unit};
 
-const KEYS: usize = 20_000;
+const KEYS: usize = 4_000;
 
 fn keys() -> impl Iterator<Item = String> {
     (0..KEYS).map(|number| format!("key-{number}"))
@@ -41,10 +41,8 @@ fn the_hash_lies_strictly_between_0_and_1() {
 fn choices_are_the_same_in_every_build() {
     let table = table(&[(1, 0.7), (2, 0.3)]);
     let chosen: Vec<i64> = (0..20).map(|number| table.choose(&format!("key-{number}")).unwrap()).collect();
-    assert_eq!(chosen, FIXED);
+    assert_eq!(chosen, [1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 2, 2, 1, 1, 1, 1, 2, 1, 1]);
 }
-
-const FIXED: [i64; 20] = [0; 20];
 
 #[test]
 fn a_route_without_weight_chooses_nothing() {
