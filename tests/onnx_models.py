@@ -1,7 +1,7 @@
 """Models of a few ONNX nodes with what they answer, stored as a trainer would store them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -48,12 +48,13 @@ class Values:
 
 @dataclass(frozen=True)
 class Model:
-    """Nodes from inputs to outputs, with what the outputs are for the inputs' values."""
+    """Nodes from inputs to outputs, with what the outputs are for the inputs' values, and how it is to be served."""
 
     nodes: Sequence[Any]
     inputs: Sequence[Values]
     outputs: Sequence[Values]
     constants: Sequence[Any] = ()
+    serving: Mapping[str, Any] = field(default_factory=dict)
 
     def to_onnx(self) -> bytes:
         """The model as an ONNX file."""
@@ -118,6 +119,7 @@ def _manifest(name: str, model: Model, files: Mapping[str, str]) -> dict[str, An
         "outputs": [item.spec for item in model.outputs],
         "candidate": {"name": "tests"},
         "lineage": {},
+        "serving": dict(model.serving),
     }
 
 

@@ -11,6 +11,9 @@ class DataPlane:
     def start(self) -> None:
         """Bind the ports and start the threads; OSError says which port is taken or which file is wrong."""
 
+    def is_alive(self) -> bool:
+        """Whether every thread still runs."""
+
     def drain(self) -> None:
         """Have answers end their connections from now on."""
 

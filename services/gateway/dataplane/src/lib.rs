@@ -64,6 +64,10 @@ impl DataPlane {
         Ok(())
     }
 
+    fn is_alive(&self) -> PyResult<bool> {
+        self.with_server(|server| server.is_alive())
+    }
+
     fn drain(&self) -> PyResult<()> {
         self.with_server(|server| server.drain())
     }

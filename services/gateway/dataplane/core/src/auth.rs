@@ -105,12 +105,15 @@ impl Bucket {
     }
 }
 
+/// Callers by the hash of their token, with the second it expires.
+type KnownTokens = LruCache<[u8; 32], (u64, Arc<Caller>)>;
+
 struct Tokens {
     validation: Validation,
     models_claim: String,
     rate: Option<Rate>,
     keys: Vec<Jwk>,
-    known: Mutex<LruCache<[u8; 32], (u64, Arc<Caller>)>>,
+    known: Mutex<KnownTokens>,
 }
 
 /// Knows callers by what they show.
@@ -124,7 +127,8 @@ impl Auth {
     pub fn new(spec: AuthSpec) -> std::result::Result<Self, String> {
         let mut keys = HashMap::new();
         for key in spec.keys {
-            let hash = hex(&key.sha256).ok_or_else(|| format!("key {}: sha256 is not 64 hexadecimal digits", key.name))?;
+            let hash =
+                hex(&key.sha256).ok_or_else(|| format!("key {}: sha256 is not 64 hexadecimal digits", key.name))?;
             let bucket = key.rate.map(Bucket::new);
             keys.insert(hash, Arc::new(Caller { name: key.name, models: key.models, bucket }));
         }
@@ -152,7 +156,9 @@ impl Auth {
             return Ok(Some(caller.clone()));
         }
         match &self.tokens {
-            Some(tokens) if secret.bytes().filter(|&byte| byte == b'.').count() == 2 => tokens.caller(secret, hash).map(Some),
+            Some(tokens) if secret.bytes().filter(|&byte| byte == b'.').count() == 2 => {
+                tokens.caller(secret, hash).map(Some)
+            }
             _ => Err(Fault::new(Kind::Unauthenticated, "this key is not known")),
         }
     }
@@ -189,14 +195,15 @@ impl Tokens {
         if validation.algorithms.is_empty() {
             return Err(refused("its algorithm is not taken".to_owned()));
         }
-        let claims = decode::<serde_json::Value>(token, &key, &validation).map_err(|error| refused(error.to_string()))?;
+        let claims =
+            decode::<serde_json::Value>(token, &key, &validation).map_err(|error| refused(error.to_string()))?;
         let claims = claims.claims;
         let caller = Arc::new(Caller {
             name: claims["sub"].as_str().unwrap_or("the token's bearer").chars().take(100).collect(),
             models: Some(models_of(&claims[&self.models_claim])),
             bucket: self.rate.map(Bucket::new),
         });
-        let expires = claims["exp"].as_u64().unwrap_or(0);
+        let expires = claims["exp"].as_f64().unwrap_or(0.0) as u64 + self.validation.leeway;
         locked(&self.known).put(hash, (expires, caller.clone()));
         Ok(caller)
     }
@@ -212,7 +219,7 @@ fn models_of(claim: &serde_json::Value) -> HashSet<String> {
 
 fn hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (place, byte) in bytes.iter_mut().enumerate() {

@@ -129,7 +129,8 @@ fn input(item: &Item<'_>, body: &Bytes, position: &mut usize) -> Result<Tensor> 
         }
         Some(size) => {
             let size = size.as_u64().and_then(|size| usize::try_from(size).ok());
-            let size = size.ok_or_else(|| Fault::invalid(format!("input {quoted}: binary_data_size is not a length")))?;
+            let size =
+                size.ok_or_else(|| Fault::invalid(format!("input {quoted}: binary_data_size is not a length")))?;
             let end = position.checked_add(size).filter(|&end| end <= body.len()).ok_or_else(|| {
                 Fault::invalid(format!("input {quoted}: the body ends before its {size} binary bytes"))
             })?;

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use blake2::Blake2bMac;
 use blake2::digest::consts::U16;
-use blake2::digest::{KeyInit, Update, FixedOutput};
+use blake2::digest::{FixedOutput, KeyInit, Update};
 use bytes::{BufMut, Bytes};
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::model::{LogRule, Version};
 use crate::routing::{partition_of, unit};
+use crate::signature::TensorSpec;
 use crate::stats::locked;
 use crate::tensor::{Datatype, Texts, number_at};
 
@@ -45,11 +46,6 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What a row takes in a message, at most about: numbers become doubles.
-    fn row_bytes(&self) -> usize {
-        2 * self.bytes() / self.rows.max(1)
-    }
-
     fn bytes(&self) -> usize {
         self.inputs.iter().chain(&self.outputs).map(Bytes::len).sum::<usize>() + 256
     }
@@ -83,7 +79,10 @@ impl Log {
     /// Keeps the entry, unless too much waits: then it returns the rows that are dropped.
     pub fn put(&self, entry: Entry) -> Result<(), u64> {
         let rule = &entry.version.spec.serving.log;
-        if !entry.always && rule.sample < 1.0 && (rule.sample <= 0.0 || unit(&["log", &entry.prediction_id]) >= rule.sample) {
+        if !entry.always
+            && rule.sample < 1.0
+            && (rule.sample <= 0.0 || unit(&["log", &entry.prediction_id]) >= rule.sample)
+        {
             return Ok(());
         }
         let (rows, bytes) = (entry.rows, entry.bytes());
@@ -131,6 +130,7 @@ fn batches(entries: &[Entry], partitions: i32, hash_key: &[u8]) -> Vec<Batch> {
     let mut done = Vec::new();
     let mut row_id = String::new();
     for entry in entries {
+        let texts = EntryTexts::of(entry);
         for row in 0..entry.rows {
             row_id.clear();
             row_id.push_str(&entry.prediction_id);
@@ -140,11 +140,12 @@ fn batches(entries: &[Entry], partitions: i32, hash_key: &[u8]) -> Vec<Batch> {
             }
             let partition = partition_of(row_id.as_bytes(), partitions);
             let key = (partition, Arc::as_ptr(&entry.version), entry.role, entry.epoch, entry.error.as_str());
-            if open.get(&key).is_some_and(|building| building.bytes + entry.row_bytes() > MAX_BATCH_BYTES) {
+            let size = texts.row_bytes(entry, row);
+            if open.get(&key).is_some_and(|building| building.bytes + size > MAX_BATCH_BYTES) {
                 done.extend(open.remove(&key).map(|building| building.finish(partition)));
             }
             let building = open.entry(key).or_insert_with(|| Building::new(entry));
-            building.push(entry, row, &row_id, hash_key);
+            building.push(entry, &texts, row, &row_id, hash_key);
             if building.rows >= MAX_BATCH_ROWS || building.bytes >= MAX_BATCH_BYTES {
                 done.extend(open.remove(&key).map(|building| building.finish(partition)));
             }
@@ -152,6 +153,38 @@ fn batches(entries: &[Entry], partitions: i32, hash_key: &[u8]) -> Vec<Batch> {
     }
     done.extend(open.into_iter().map(|(key, building)| building.finish(key.0)));
     done
+}
+
+/// The elements of an entry's BYTES tensors, found once for all its rows.
+struct EntryTexts<'a> {
+    inputs: Vec<Option<Vec<&'a [u8]>>>,
+    outputs: Vec<Option<Vec<&'a [u8]>>>,
+}
+
+impl<'a> EntryTexts<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let signature = entry.version.signature();
+        let texts = |(spec, raw): (&TensorSpec, &'a Bytes)| {
+            let is_text = spec.datatype == Datatype::Bytes;
+            is_text.then(|| Texts::new(raw).map(Result::unwrap_or_default).collect())
+        };
+        EntryTexts {
+            inputs: signature.inputs.iter().zip(&entry.inputs).map(texts).collect(),
+            outputs: signature.outputs.iter().zip(&entry.outputs).map(texts).collect(),
+        }
+    }
+
+    /// What a row takes in a message, at most about: numbers become doubles.
+    fn row_bytes(&self, entry: &Entry, row: usize) -> usize {
+        let signature = entry.version.signature();
+        let sides = [(&signature.inputs, &self.inputs), (&signature.outputs, &self.outputs)];
+        let columns = sides.into_iter().flat_map(|(specs, texts)| specs.iter().zip(texts));
+        let of = |(spec, texts): (&TensorSpec, &Option<Vec<&[u8]>>)| match texts {
+            None => spec.width() * 8,
+            Some(texts) => texts.iter().skip(row * spec.width()).take(spec.width()).map(|text| text.len() + 10).sum(),
+        };
+        64 + columns.map(of).sum::<usize>()
+    }
 }
 
 /// How a column's values are logged.
@@ -200,16 +233,18 @@ impl<'a> Building<'a> {
         }
     }
 
-    fn push(&mut self, entry: &Entry, row: usize, row_id: &str, hash_key: &[u8]) {
+    fn push(&mut self, entry: &Entry, texts: &EntryTexts<'_>, row: usize, row_id: &str, hash_key: &[u8]) {
         put_bytes(4, row_id.as_bytes(), &mut self.ids);
         encode_varint(entry.event_time as u64, &mut self.event_times);
         self.latencies.extend_from_slice(&entry.latency.to_le_bytes());
         let mut size = row_id.len() + 16;
-        for (columns, tensors) in [(&mut self.inputs, &entry.inputs), (&mut self.outputs, &entry.outputs)] {
+        let sides =
+            [(&mut self.inputs, &entry.inputs, &texts.inputs), (&mut self.outputs, &entry.outputs, &texts.outputs)];
+        for (columns, tensors, texts) in sides {
             for column in columns {
                 let before = column.values.len();
                 if let Some(raw) = tensors.get(column.place) {
-                    column.push(raw, row, hash_key);
+                    column.push(raw, texts[column.place].as_deref().unwrap_or_default(), row, hash_key);
                 }
                 size += column.values.len() - before;
             }
@@ -241,8 +276,8 @@ impl<'a> Building<'a> {
     }
 }
 
-fn columns<'a>(specs: &'a [crate::signature::TensorSpec], rule: &LogRule) -> Vec<Column<'a>> {
-    let of = |(place, spec): (usize, &'a crate::signature::TensorSpec)| {
+fn columns<'a>(specs: &'a [TensorSpec], rule: &LogRule) -> Vec<Column<'a>> {
+    let of = |(place, spec): (usize, &'a TensorSpec)| {
         let shown = match spec.datatype {
             _ if rule.hash.contains(&spec.name) => Shown::Hash,
             Datatype::Bytes => Shown::Text,
@@ -262,7 +297,7 @@ fn columns<'a>(specs: &'a [crate::signature::TensorSpec], rule: &LogRule) -> Vec
 }
 
 impl Column<'_> {
-    fn push(&mut self, raw: &Bytes, row: usize, hash_key: &[u8]) {
+    fn push(&mut self, raw: &Bytes, texts: &[&[u8]], row: usize, hash_key: &[u8]) {
         let elements = row * self.width..(row + 1) * self.width;
         match self.shown {
             Shown::Number => {
@@ -271,13 +306,13 @@ impl Column<'_> {
                 }
             }
             Shown::Text => {
-                for text in Texts::new(raw).skip(elements.start).take(self.width) {
-                    put_bytes(1, String::from_utf8_lossy(text.unwrap_or_default()).as_bytes(), &mut self.values);
+                for text in texts.iter().skip(elements.start).take(self.width) {
+                    put_bytes(1, String::from_utf8_lossy(text).as_bytes(), &mut self.values);
                 }
             }
             Shown::Hash => {
                 for index in elements {
-                    let value = hashed(self.datatype, raw, index, hash_key);
+                    let value = hashed(self.datatype, raw, texts.get(index).copied(), index, hash_key);
                     put_bytes(1, value.as_bytes(), &mut self.values);
                 }
             }
@@ -308,10 +343,10 @@ impl Column<'_> {
 }
 
 /// A keyed hash of a value, 32 hexadecimal digits; the empty text where it is missing.
-fn hashed(datatype: Datatype, raw: &[u8], index: usize, key: &[u8]) -> String {
-    let value: Vec<u8> = match datatype {
-        Datatype::Bytes => Texts::new(raw).nth(index).and_then(std::result::Result::ok).unwrap_or_default().to_vec(),
-        _ => {
+fn hashed(datatype: Datatype, raw: &[u8], text: Option<&[u8]>, index: usize, key: &[u8]) -> String {
+    let value: Vec<u8> = match text {
+        Some(text) => text.to_vec(),
+        None => {
             let number = number_at(datatype, raw, index);
             if number.is_nan() { Vec::new() } else { number.to_le_bytes().to_vec() }
         }

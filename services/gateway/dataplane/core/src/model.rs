@@ -126,7 +126,7 @@ struct Cache {
 
 impl Cache {
     fn new(rule: &CacheRule) -> Self {
-        let ttl = Duration::from_secs_f64(rule.ttl_seconds);
+        let ttl = Duration::try_from_secs_f64(rule.ttl_seconds).unwrap_or(Duration::MAX);
         Cache { ttl, bytes: 0, answers: LruCache::new(rule.entries) }
     }
 
@@ -229,7 +229,10 @@ impl Served {
             .collect();
         let missing = spec.table.arms.iter().find(|arm| !versions.contains_key(&arm.version));
         if let Some(missing) = missing {
-            return Err(Fault::invalid(format!("route of {model}: version {} of an arm is not given", missing.version)));
+            return Err(Fault::invalid(format!(
+                "route of {model}: version {} of an arm is not given",
+                missing.version
+            )));
         }
         let serving = &versions[&champion].spec.serving;
         let (concurrency, queue) = (serving.concurrency, serving.queue);

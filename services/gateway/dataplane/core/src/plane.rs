@@ -273,9 +273,10 @@ impl Worker {
                 served.stats.shed.fetch_add(1, Relaxed);
             }
         })?;
-        let (version, ran) = self.answer(call, &served, version, pinned.is_some(), &prediction_id, &rows, &request).await?;
-        *answering = Some(version.clone());
+        let answered = self.answer(call, &served, version, pinned.is_some(), &prediction_id, &rows, &request).await;
         served.stats.seconds.observe(began.elapsed().as_secs_f64());
+        let (version, ran) = answered?;
+        *answering = Some(version.clone());
         if let Some(key) = cache_key.filter(|_| version.number() == number) {
             served.stats.cache_misses.fetch_add(1, Relaxed);
             version.remember(key, &ran.outputs);
@@ -580,7 +581,9 @@ fn wanted_outputs(signature: &Signature, request: &Request) -> Result<Vec<(usize
         let spec = &signature.outputs[place];
         if !binary && matches!(spec.datatype, Datatype::Fp16 | Datatype::Bf16) {
             let (name, datatype) = (&spec.name, spec.datatype.name());
-            return Err(Fault::invalid(format!("output '{name}' is {datatype}, which JSON cannot give; ask for binary_data")));
+            return Err(Fault::invalid(format!(
+                "output '{name}' is {datatype}, which JSON cannot give; ask for binary_data"
+            )));
         }
     }
     Ok(wanted)

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -19,6 +20,8 @@ use crate::fault::{Fault, Kind, Result};
 use crate::local::LocalExecutor;
 use crate::plane::Worker;
 
+/// From a request's head to its answer's, the request's body included.
+const HTTP_SECONDS: Duration = Duration::from_secs(60);
 const IDLE_CONNECTIONS: usize = 8;
 const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
@@ -53,7 +56,9 @@ impl Gateway {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         *request.uri_mut() = path.parse().unwrap_or_else(|_| Uri::from_static("/"));
         let mut sender = self.http_connection().await?;
-        let response = sender.send_request(request).await.map_err(away)?;
+        let answered = tokio::time::timeout(HTTP_SECONDS, sender.send_request(request)).await;
+        let late = |_| Fault::new(Kind::DeadlineExceeded, "the request did not end in time");
+        let response = answered.map_err(late)?.map_err(away)?;
         if self.idle.borrow().len() < IDLE_CONNECTIONS {
             self.idle.borrow_mut().push(sender);
         }

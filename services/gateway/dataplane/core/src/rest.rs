@@ -66,7 +66,12 @@ pub async fn handle(gateway: Rc<Gateway>, request: Request<Incoming>) -> Respons
     response
 }
 
-async fn other(gateway: &Gateway, path: &str, model: Option<&str>, mut request: Request<Incoming>) -> Result<Response<Body>> {
+async fn other(
+    gateway: &Gateway,
+    path: &str,
+    model: Option<&str>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>> {
     request.headers_mut().remove(headers::CALLER);
     if !OPEN.contains(&path) {
         let auth = gateway.worker.plane.auth.load();

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::{Config, Listen};
+use crate::config::Listen;
 use crate::local::LocalExecutor;
 use crate::plane::{Phase, Plane, Worker};
 use crate::proxy::Gateway;
@@ -31,8 +31,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 const MAX_HEADER_BYTES: u32 = 64 << 10;
 const MAX_HEADERS: usize = 100;
 const MAX_STREAMS: u32 = 1024;
-const WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+const WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const FRAME_BYTES: u32 = 256 << 10;
 const PING_SECONDS: f64 = 60.0;
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
@@ -70,6 +71,11 @@ impl Server {
             threads.push(thread.spawn(run).map_err(|error| error.to_string())?);
         }
         Ok(Server { plane, threads })
+    }
+
+    /// Whether every worker still runs.
+    pub fn is_alive(&self) -> bool {
+        self.threads.iter().all(|thread| !thread.is_finished())
     }
 
     /// Answers end their connections from now on.
@@ -219,6 +225,7 @@ async fn talk_grpc(gateway: &Rc<Gateway>, stream: impl AsyncRead + AsyncWrite + 
         .max_header_list_size(MAX_HEADER_BYTES)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES)
         .keep_alive_interval(Duration::from_secs_f64(PING_SECONDS))
         .keep_alive_timeout(PING_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
@@ -249,13 +256,5 @@ async fn accept_internal(gateway: Rc<Gateway>, listener: UnixListener) {
             let gateway = gateway.clone();
             spawn_local(async move { talk_grpc(&gateway, stream, true).await });
         }
-    }
-}
-
-/// Whether the configuration can be served at all, without serving it.
-pub fn check(config: &Config) -> Result<(), String> {
-    match &config.tls {
-        Some(files) => tls::acceptor(files, &[b"h2"]).map(drop),
-        None => Ok(()),
     }
 }

@@ -99,7 +99,10 @@ impl Signature {
             let tensor = found.ok_or_else(|| format!("output '{}' is missing", spec.name))?;
             if tensor.datatype != spec.datatype.name() || tensor.shape != spec.shape_of(rows) {
                 let expected = format!("{} {:?}", spec.datatype.name(), spec.shape_of(rows));
-                return Err(format!("output '{}' is {} {:?}, not {expected}", spec.name, tensor.datatype, tensor.shape));
+                return Err(format!(
+                    "output '{}' is {} {:?}, not {expected}",
+                    spec.name, tensor.datatype, tensor.shape
+                ));
             }
             check_size(&spec.name, spec.datatype, &tensor.shape, &tensor.raw)
                 .map_err(|fault| format!("output {}", fault.message))?;

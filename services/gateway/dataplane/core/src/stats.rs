@@ -33,8 +33,7 @@ impl Protocol {
 }
 
 /// Upper bounds of the latency buckets, in seconds.
-pub const BUCKETS: [f64; 14] =
-    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+pub const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 const CODES: [u16; 12] = [200, 400, 401, 403, 404, 405, 413, 429, 499, 500, 503, 504];
 
 /// Requests by protocol and status.

@@ -22,6 +22,7 @@ use crate::local::LocalExecutor;
 const LONG_SECONDS: f64 = 1.5;
 const CONNECT_SECONDS: f64 = 1.0;
 const WINDOW_BYTES: u32 = 8 << 20;
+const FRAME_BYTES: u32 = 256 << 10;
 const FAILURES_TO_OPEN: u32 = 5;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -106,7 +107,8 @@ impl Upstream {
     /// Of `addresses` (host:port); answers have at most `max_bytes`, requests usually `seconds`.
     pub fn new(addresses: &[String], max_bytes: usize, seconds: f64) -> std::result::Result<Self, String> {
         let endpoint = |address: &String| {
-            let uri = format!("http://{address}{INFER}").parse().map_err(|_| format!("{address:?} is not host:port"))?;
+            let uri =
+                format!("http://{address}{INFER}").parse().map_err(|_| format!("{address:?} is not host:port"))?;
             let lanes = Default::default();
             let (breaker, in_flight) = (Breaker::default(), Cell::new(0));
             Ok(Rc::new(Endpoint { address: address.clone(), uri, lanes, breaker, in_flight }))
@@ -243,6 +245,7 @@ async fn connect(address: &str) -> std::result::Result<SendRequest<Body>, Box<dy
         .timer(TokioTimer::new())
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES * 4)
+        .max_frame_size(FRAME_BYTES)
         .handshake(TokioIo::new(stream))
         .await?;
     tokio::task::spawn_local(connection);

@@ -58,7 +58,8 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let key = self.varint()?;
-        let number = u32::try_from(key >> 3).ok().filter(|&number| number > 0).ok_or_else(malformed)?;
+        let number =
+            u32::try_from(key >> 3).ok().filter(|&number| (1..1 << 29).contains(&number)).ok_or_else(malformed)?;
         let value = match key & 7 {
             0 => Value::Number(self.varint()?),
             1 => Value::Fixed64(u64::from_le_bytes(self.take()?)),
@@ -119,7 +120,7 @@ pub fn parse_request(message: &Bytes) -> Result<Request> {
             }
             (field::RAW_INPUTS, Value::Range(start, end)) => raw.push((start, end)),
             (1..=7, _) => return Err(malformed()),
-            _ => {}
+            _ => keep = false,
         }
         if request.inputs.len() > MAX_TENSORS || raw.len() > MAX_TENSORS || request.outputs.len() > MAX_TENSORS {
             return Err(Fault::invalid(format!("more than {MAX_TENSORS} inputs")));
@@ -213,7 +214,10 @@ fn check_parameter(entry: &[u8], owner: &str, of_output: bool) -> Result<()> {
             (1, Value::Range(from, to)) => key = text(&entry[from..to])?,
             (2, Value::Range(from, to)) => {
                 let mut parameter = Reader::new(&entry[from..to]);
-                while let Some((_, value)) = parameter.next()? {
+                while let Some((kind, value)) = parameter.next()? {
+                    if let (3, Value::Range(start, end)) = (kind, &value) {
+                        text(&entry[from + start..from + end])?;
+                    }
                     is_set = !matches!(value, Value::Number(0));
                 }
             }

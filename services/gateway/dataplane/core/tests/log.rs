@@ -74,7 +74,8 @@ fn a_prediction_is_logged_whole() {
     assert_eq!(message.event_times, [1_700_000_000_000_000; 2]);
     assert_eq!(message.latencies, [0.25; 2]);
     assert_eq!(message.error, "");
-    let names = |columns: &[prediction::Column]| -> Vec<String> { columns.iter().map(|one| one.name.clone()).collect() };
+    let names =
+        |columns: &[prediction::Column]| -> Vec<String> { columns.iter().map(|one| one.name.clone()).collect() };
     assert_eq!((names(&message.inputs), names(&message.outputs)), {
         (vec!["distance".to_owned(), "zone".to_owned()], vec!["fare".to_owned(), "kind".to_owned()])
     });
@@ -201,21 +202,30 @@ fn rows_of_one_request_may_be_spread_over_messages() {
 }
 
 #[test]
-fn a_message_ends_when_it_is_large() {
+fn a_message_ends_before_it_is_too_large() {
     let (log, version) = (log(), version(rule(1.0, &[], &[])));
     for number in 0..10 {
         let large = "x".repeat(1 << 20);
-        log.put(Entry {
-            inputs: vec![fp32(&[1.0, 2.0]), texts(&[large])],
-            ..entry(&version, &format!("p-{number}"), 1)
-        })
-        .unwrap();
+        let inputs = vec![fp32(&[1.0, 2.0]), texts(&[large])];
+        log.put(Entry { inputs, ..entry(&version, &format!("p-{number}"), 1) }).unwrap();
     }
     let batches = log.drain(EVERYTHING, 1);
-    let mut sizes: Vec<usize> = batches.iter().map(|batch| batch.rows).collect();
-    sizes.sort_unstable();
-    assert_eq!(sizes, [2, 4, 4]);
-    assert!(batches.iter().all(|batch| batch.message.len() < 6 << 20));
+    assert_eq!(batches.iter().map(|batch| batch.rows).sum::<usize>(), 10);
+    assert_eq!(batches.len(), 4);
+    assert!(batches.iter().all(|batch| batch.message.len() <= 4 << 20));
+}
+
+#[test]
+fn a_row_that_is_too_large_for_any_message_is_still_one() {
+    let (log, version) = (log(), version(rule(1.0, &[], &[])));
+    let inputs = vec![fp32(&[1.0, 2.0]), texts(&["x".repeat(5 << 20)])];
+    log.put(entry(&version, "before", 1)).unwrap();
+    log.put(Entry { inputs, ..entry(&version, "large", 1) }).unwrap();
+    log.put(entry(&version, "after", 1)).unwrap();
+    let batches = log.drain(EVERYTHING, 1);
+    let mut ids: Vec<Vec<String>> = batches.iter().map(|batch| decoded(batch).prediction_ids).collect();
+    ids.sort();
+    assert_eq!(ids, [["after"], ["before"], ["large"]]);
 }
 
 #[test]
@@ -264,6 +274,8 @@ fn columns_that_are_hashed_show_a_keyed_hash() {
     assert_eq!(distance[2], distance[0]);
     assert_ne!(distance[3], distance[0]);
     assert_eq!(message.inputs[1].texts(), ["f6c160d806e38ed85a928457476e94cc", ""]);
+    assert!(message.inputs.iter().all(|column| column.hashed), "it says that these are hashes");
+    assert!(message.outputs.iter().all(|column| !column.hashed));
 }
 
 #[test]
@@ -329,6 +341,16 @@ fn bytes_beyond_the_bound_are_dropped_and_counted() {
     assert_eq!(log.put(entry(&version, "small", 1)), Ok(()));
     log.drain(EVERYTHING, 1);
     assert_eq!(log.put(large()), Ok(()));
+}
+
+#[test]
+fn what_is_always_logged_is_kept_however_many_wait() {
+    let (log, version) = (Log::new(10, 1 << 20, ""), version(rule(1.0, &[], &[])));
+    let kafka = Entry { always: true, ..entry(&version, "kafka", 20) };
+    assert_eq!((log.put(kafka.clone()), log.put(kafka)), (Ok(()), Ok(())));
+    assert_eq!((log.rows(), log.put(entry(&version, "a", 1))), (40, Err(1)));
+    log.drain(EVERYTHING, 1);
+    assert_eq!(log.put(entry(&version, "a", 1)), Ok(()));
 }
 
 #[test]

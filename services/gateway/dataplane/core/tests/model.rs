@@ -54,10 +54,14 @@ async fn a_gate_lets_as_many_in_as_it_has_places() {
 async fn a_gate_sheds_at_once_what_finds_no_place_to_wait() {
     let gate = Arc::new(Gate::new(1, 2));
     let _inside = gate.enter(in_seconds(60.0)).await.unwrap();
-    let waiters: Vec<_> = (0..2).map(|_| tokio::spawn({
-        let gate = gate.clone();
-        async move { gate.enter(in_seconds(60.0)).await.map(drop) }
-    })).collect();
+    let waiters: Vec<_> = (0..2)
+        .map(|_| {
+            tokio::spawn({
+                let gate = gate.clone();
+                async move { gate.enter(in_seconds(60.0)).await.map(drop) }
+            })
+        })
+        .collect();
     tokio::task::yield_now().await;
     let began = Instant::now();
     let fault = gate.enter(in_seconds(60.0)).await.unwrap_err();

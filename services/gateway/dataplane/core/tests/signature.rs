@@ -236,16 +236,10 @@ fn an_answer_that_does_not_fit_says_what_is_wrong() {
         taxi().outputs_of(&given, 2).unwrap_err()
     };
     assert_eq!(cause(|given| given.truncate(1)), "output 'kind' is missing");
-    assert_eq!(
-        cause(|given| given[0].datatype = "FP32".to_owned()),
-        "output 'fare' is FP32 [2, 1], not FP64 [2, 1]"
-    );
+    assert_eq!(cause(|given| given[0].datatype = "FP32".to_owned()), "output 'fare' is FP32 [2, 1], not FP64 [2, 1]");
     assert_eq!(cause(|given| given[0].shape = vec![2]), "output 'fare' is FP64 [2], not FP64 [2, 1]");
     assert_eq!(cause(|given| given[1].shape = vec![1, 1]), "output 'kind' is BYTES [1, 1], not BYTES [2, 1]");
-    assert_eq!(
-        cause(|given| given[0].raw = fp64(&[1.0])),
-        "output 'fare': 8 bytes where FP64 [2, 1] needs 16"
-    );
+    assert_eq!(cause(|given| given[0].raw = fp64(&[1.0])), "output 'fare': 8 bytes where FP64 [2, 1] needs 16");
     assert_eq!(
         cause(|given| given[1].raw = texts(&["a", "b", "c"])),
         "output 'kind': 5 bytes left over after 2 BYTES elements"

@@ -5,9 +5,7 @@ mod common;
 use common::{DATATYPES, texts};
 use proptest::prelude::*;
 use tidemill_dataplane_core::fault::Kind;
-use tidemill_dataplane_core::tensor::{
-    Datatype, MAX_ELEMENTS, Texts, check_size, element_count, number_at, push_text,
-};
+use tidemill_dataplane_core::tensor::{Datatype, MAX_ELEMENTS, Texts, check_size, element_count, number_at, push_text};
 
 #[test]
 fn every_datatype_is_parsed_from_its_own_name() {

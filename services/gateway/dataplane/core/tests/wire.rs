@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use common::v2::{self, Contents, ParameterChoice, parameter, text, typed};
 use common::{fp32, fp64, int64, joined, signature, spec, texts};
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 use tidemill_dataplane_core::fault::{Kind, Result};
 use tidemill_dataplane_core::request::{Request, WantedOutput};
 use tidemill_dataplane_core::signature::{Rows, Signature};
 use tidemill_dataplane_core::tensor::Datatype;
 use tidemill_dataplane_core::wire::{
-    Naming, parse_request, parse_response, rename_response, render_request, render_response, stream_answer,
+    Naming, first_text, parse_request, parse_response, rename_response, render_request, render_response, stream_answer,
     stream_error,
 };
 
@@ -467,13 +467,27 @@ fn what_is_rendered_is_read_back() {
     assert_eq!(raws, rows.tensors);
 }
 
+#[test]
+fn the_first_text_of_a_message_is_the_last_in_field_1() {
+    assert_eq!(first_text(&bytes(&raw_request())).unwrap(), "taxi");
+    let again = v2::Request { model_name: "rain".to_owned(), ..v2::Request::default() };
+    let twice: Bytes = [raw_request().encode_to_vec(), again.encode_to_vec()].concat().into();
+    assert_eq!(first_text(&twice).unwrap(), "rain");
+    assert_eq!(first_text(&Bytes::new()).unwrap(), "");
+    assert!(first_text(&Bytes::from_static(&[0x0a, 1, 0xff])).is_err());
+    assert!(first_text(&Bytes::from_static(&[0x0a, 2, b'x'])).is_err());
+}
+
 /// The server's answer, under the server's names.
 fn answer() -> v2::Response {
     v2::Response {
         model_name: "taxi-12".to_owned(),
         model_version: "1".to_owned(),
         id: "other".to_owned(),
-        parameters: parameters(&[("prediction_id", text("theirs")), ("sequence_id", parameter(ParameterChoice::Int64(4)))]),
+        parameters: parameters(&[
+            ("prediction_id", text("theirs")),
+            ("sequence_id", parameter(ParameterChoice::Int64(4))),
+        ]),
         outputs: vec![v2::tensor("fare", "FP64", &[2, 1]), v2::tensor("kind", "BYTES", &[2, 1])],
         raw: vec![fp64(&[9.5, 12.0]).to_vec(), texts(&["day", "night"]).to_vec()],
     }
@@ -560,7 +574,12 @@ fn a_streamed_error_keeps_the_id_of_its_request() {
 }
 
 fn any_request() -> impl Strategy<Value = v2::Request> {
-    let tensor = (".{0,6}", "[A-Z0-9]{0,5}", prop::collection::vec(any::<i64>(), 0..8), prop::collection::vec(any::<u8>(), 0..40));
+    let tensor = (
+        ".{0,6}",
+        "[A-Z0-9]{0,5}",
+        prop::collection::vec(any::<i64>(), 0..8),
+        prop::collection::vec(any::<u8>(), 0..40),
+    );
     let parameters = prop::collection::btree_map(
         "[a-z]{1,6}",
         prop_oneof![
@@ -605,6 +624,7 @@ proptest! {
         let message = Bytes::from(message);
         let _ = parse_request(&message);
         let _ = parse_response(&message);
+        let _ = first_text(&message);
     }
 
     #[test]

@@ -96,6 +96,8 @@ class Plane:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            if not self.native.is_alive():
+                raise RuntimeError("a thread of the data plane has ended")
             for model in self.native.take_suspects():
                 self._on_suspect(model)
 

@@ -297,6 +297,8 @@ pub mod prediction {
         pub name: String,
         #[prost(oneof = "Values", tags = "2, 3")]
         pub values: Option<Values>,
+        #[prost(bool, tag = "4")]
+        pub hashed: bool,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
