@@ -370,11 +370,22 @@ async def test_garbage_on_either_port_is_refused_or_cut_off(served: RunningGatew
         (_post(line=f"GET /{'a' * 100_000} HTTP/1.1"), 414),
         (_post("Content-Length: -1"), 400),
         (_post("Header without colon"), 400),
+    ],
+    ids=["headers", "header", "path", "length", "colon"],
+)
+async def test_what_is_no_http_is_refused_by_its_status(served: RunningGateway, request_: bytes, status: int) -> None:
+    [(found, body)] = answers_of(await exchange(served.settings.http_port, request_, half_close=False))
+    assert (found, body) == (status, b"")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
         (_post("Transfer-Encoding: chunked", body=b"x\r\n"), 400),
         (_post("Connection: close", line="CONNECT localhost:80 HTTP/1.1"), 404),
         (_post("Connection: close", line="OPTIONS * HTTP/1.1"), 404),
     ],
-    ids=["headers", "header", "path", "length", "colon", "chunk", "connect", "asterisk"],
+    ids=["chunk", "connect", "asterisk"],
 )
 async def test_what_is_hardly_http_is_refused_with_its_cause(
     served: RunningGateway, request_: bytes, status: int

@@ -33,6 +33,7 @@ from tidemill_gateway.serving import ServedModels
 from tidemill_gateway.settings import GatewaySettings
 from tidemill_gateway.transports import predict, rest
 from tidemill_gateway.transports.grpc_server import GrpcServer, InferenceService
+from tidemill_gateway.transports.openapi import complete
 from tidemill_gateway.transports.views import Views
 
 
@@ -120,9 +121,7 @@ class Gateway:
         described = app.openapi
 
         def openapi() -> dict[str, Any]:
-            document = described()
-            document["paths"].update(rest.inference_schema())
-            return document
+            return complete(described())
 
         app.openapi = openapi  # type: ignore[method-assign]
         return app

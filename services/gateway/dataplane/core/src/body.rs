@@ -113,7 +113,7 @@ pub async fn collect(body: &mut Incoming, max_bytes: usize) -> Result<(Bytes, Op
     let mut rest = BytesMut::new();
     let mut trailers = None;
     while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
-        let frame = frame.map_err(|error| Fault::new(Kind::Cancelled, format!("the body ended early: {error}")))?;
+        let frame = frame.map_err(|error| broken(&error))?;
         match frame.into_data() {
             Ok(data) if first.is_empty() && rest.is_empty() => first = data,
             Ok(data) => {
@@ -131,4 +131,14 @@ pub async fn collect(body: &mut Incoming, max_bytes: usize) -> Result<(Bytes, Op
         }
     }
     Ok((if rest.is_empty() { first } else { rest.freeze() }, trailers))
+}
+
+/// A body that ends early is its sender's going away; anything else is no body at all.
+fn broken(error: &hyper::Error) -> Fault {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let is_malformed = source.is_some_and(|source| {
+        matches!(source.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput)
+    });
+    let kind = if is_malformed { Kind::InvalidInput } else { Kind::Cancelled };
+    Fault::new(kind, "the body is malformed or ends early")
 }

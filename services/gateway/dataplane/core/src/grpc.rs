@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use crate::body::{Body, collect, framed};
 use crate::compression::{Encoding, inflate};
 use crate::fault::{Fault, Kind, Result};
-use crate::headers::{self, CACHE, LOGGED, PREDICTION_ID, PROTOCOL};
+use crate::headers::{self, CACHE, LOGGED, PREDICTION_ID, PROTOCOL, STICKY};
 use crate::observed::Observed;
 use crate::plane::{Answer, Call, Phase};
 use crate::proxy::Gateway;
@@ -91,6 +91,7 @@ fn call_of<'a>(gateway: &Gateway, headers: &'a HeaderMap, trusted: bool) -> Resu
         forwarded: headers::forwarded(headers),
         headers,
         prediction_id: (!given.is_empty()).then(|| given.to_owned()),
+        sticky: headers::decoded(text(STICKY)),
         logged: text(LOGGED) != "false",
     })
 }

@@ -11,6 +11,8 @@ pub const TIMEOUT: &str = "tidemill-timeout";
 pub const PREDICTION_ID: &str = "tidemill-prediction-id";
 pub const PROTOCOL: &str = "tidemill-protocol";
 pub const LOGGED: &str = "tidemill-logged";
+/// The sticky header's value as hexadecimal digits: it may be any bytes.
+pub const STICKY: &str = "tidemill-sticky";
 pub const CALLER: &str = "tidemill-caller";
 pub const CACHE: &str = "tidemill-cache";
 const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
@@ -18,6 +20,15 @@ const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 /// A header's text; empty where it is absent or no text.
 pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// The text that hexadecimal digits stand for; None where there are none.
+pub fn decoded(digits: &str) -> Option<String> {
+    let pairs = digits.as_bytes().as_chunks::<2>().0.iter();
+    let bytes: Option<Vec<u8>> = pairs
+        .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect();
+    bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Microseconds since the epoch of when the predicted thing happens; now where nothing is said.

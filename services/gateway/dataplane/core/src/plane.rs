@@ -122,8 +122,10 @@ pub struct Call<'a> {
     pub forwarded: HeaderMap,
     pub event_time: i64,
     pub deadline: Instant,
-    /// Given by Python's own calls: an id in place of a new one, and whether the prediction is logged.
+    /// Given by Python's own calls: an id in place of a new one, the sticky header's value, and whether the prediction
+    /// is logged.
     pub prediction_id: Option<String>,
+    pub sticky: Option<String>,
     pub logged: bool,
 }
 
@@ -219,7 +221,7 @@ impl Worker {
         })?;
         let prediction_id = call.prediction_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let pinned = parse_version(&request.version)?;
-        let key = sticky_key(&served, call.headers, &request).unwrap_or_else(|| prediction_id.clone());
+        let key = sticky_key(&served, call, &request).unwrap_or_else(|| prediction_id.clone());
         let number = match pinned {
             Some(number) => number,
             None => served.table.choose(&key).ok_or_else(|| {
@@ -390,19 +392,19 @@ impl Worker {
         request: &Request,
         deadline: Instant,
     ) -> Result<Ran> {
+        let lane = if version.number() == served.champion().number() { Lane::Primary } else { Lane::Candidate };
         let mut avoid = None;
-        let first =
-            run(&self.upstream, Lane::Primary, version, rows, request, &call.forwarded, deadline, &mut avoid).await;
+        let first = run(&self.upstream, lane, version, rows, request, &call.forwarded, deadline, &mut avoid).await;
         let Err(fault) = first else { return first };
         if fault.kind != Kind::Unavailable {
             return Err(fault);
         }
         self.plane.suspect(&version.model);
-        if !version.spec.serving.retry {
+        if !version.spec.serving.retry || Instant::now() >= deadline {
             return Err(fault);
         }
         served.stats.retries.fetch_add(1, Relaxed);
-        run(&self.upstream, Lane::Primary, version, rows, request, &call.forwarded, deadline, &mut avoid).await
+        run(&self.upstream, lane, version, rows, request, &call.forwarded, deadline, &mut avoid).await
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -530,10 +532,13 @@ fn parse_version(text: &str) -> Result<Option<i64>> {
 }
 
 /// What keeps a caller on one version: the value of the route's header or of its field in the first row.
-fn sticky_key(served: &Served, headers: &HeaderMap, request: &Request) -> Option<String> {
+fn sticky_key(served: &Served, call: &Call<'_>, request: &Request) -> Option<String> {
     let table = &served.table;
+    if call.sticky.is_some() {
+        return call.sticky.clone();
+    }
     if !table.sticky_header.is_empty() {
-        let value = headers.get(table.sticky_header.as_str())?.as_bytes();
+        let value = call.headers.get(table.sticky_header.as_str())?.as_bytes();
         return (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned());
     }
     if table.sticky_field.is_empty() {

@@ -116,6 +116,7 @@ async fn infer(
         forwarded: headers::forwarded(&parts.headers),
         headers: &parts.headers,
         prediction_id: None,
+        sticky: None,
         logged: true,
     };
     let encoding = Encoding::parse(headers::text(&parts.headers, CONTENT_ENCODING.as_str()))?;
@@ -175,7 +176,9 @@ fn respond(answer: &Answer, accepted: &str) -> Response<Body> {
 pub fn refusal(fault: &Fault) -> Response<Body> {
     let body: Bytes = json::error_body(&fault.message);
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(fault.kind.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // A caller that went away reads nothing; one that is still there sent a body that ends early.
+    let status = if fault.kind == Kind::Cancelled { 400 } else { fault.kind.http() };
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     match fault.kind {

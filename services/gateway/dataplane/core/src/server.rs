@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Listen;
@@ -191,6 +192,10 @@ async fn connection(gateway: &Rc<Gateway>, stream: TcpStream, tls: Option<TlsAcc
 }
 
 async fn talk(gateway: &Rc<Gateway>, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, port: Port) {
+    // A caller that does not read its answer may keep it for as long as one that sends no request.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(Duration::from_secs_f64(gateway.worker.plane.config.idle_seconds)));
+    let stream = Box::pin(stream);
     match port {
         Port::Rest => talk_http(gateway, stream).await,
         Port::Grpc => talk_grpc(gateway, stream, false).await,

@@ -20,6 +20,7 @@ use crate::local::LocalExecutor;
 
 /// A server that is silent for so long is at fault, however long its caller would have waited.
 const LONG_SECONDS: f64 = 1.5;
+const TIMEOUT_SLACK_MILLIS: u128 = 250;
 const CONNECT_SECONDS: f64 = 1.0;
 const WINDOW_BYTES: u32 = 8 << 20;
 const FRAME_BYTES: u32 = 256 << 10;
@@ -32,8 +33,10 @@ const INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
 /// Requests whose answers are returned do not share a connection with copies.
 #[derive(Clone, Copy, Debug)]
 pub enum Lane {
-    Primary = 0,
-    Mirror = 1,
+    Primary,
+    /// As a primary's, but its failures say nothing of the server: the champion's answer will.
+    Candidate,
+    Mirror,
 }
 
 /// Stops calling a server that fails: after five failures in a row for a while, then one call at a time may try.
@@ -159,13 +162,14 @@ impl Upstream {
             }
             _ => false,
         };
-        if matches!(lane, Lane::Mirror) {
+        if !failed && !matches!(lane, Lane::Mirror) {
+            endpoint.breaker.succeeded();
+        }
+        if !failed || !matches!(lane, Lane::Primary) {
             return;
         }
-        if !failed {
-            endpoint.breaker.succeeded();
-        } else if endpoint.breaker.failed(Instant::now()) {
-            endpoint.lanes[lane as usize].sender.borrow_mut().take();
+        if endpoint.breaker.failed(Instant::now()) {
+            endpoint.lane(lane).sender.borrow_mut().take();
         }
     }
 
@@ -191,7 +195,8 @@ impl Upstream {
         *request.headers_mut() = headers.clone();
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
-        let left = deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
+        // A little longer than ours, so that one side alone ends the call: Triton's own end can take the connection down.
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis() + TIMEOUT_SLACK_MILLIS;
         if let Ok(left) = HeaderValue::from_str(&format!("{left}m")) {
             request.headers_mut().insert(HeaderName::from_static("grpc-timeout"), left);
         }
@@ -216,8 +221,12 @@ impl Upstream {
 }
 
 impl Endpoint {
+    fn lane(&self, lane: Lane) -> &Connection {
+        &self.lanes[usize::from(matches!(lane, Lane::Mirror))]
+    }
+
     async fn sender(&self, lane: Lane) -> Result<SendRequest<Body>> {
-        let connection = &self.lanes[lane as usize];
+        let connection = self.lane(lane);
         if let Some(sender) = connection.open() {
             return Ok(sender);
         }

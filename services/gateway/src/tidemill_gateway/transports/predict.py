@@ -19,7 +19,8 @@ from tidemill_gateway.transports.answers import json_response
 from tidemill_gateway.transports.bodies import body_of
 from tidemill_gateway.transports.rest import EVENT_TIME, PREDICTION_ID
 
-PASSED_HEADERS = ("traceparent", "tracestate", "baggage", "tidemill-timeout")
+PASSED_HEADERS = ("traceparent", "tracestate", "baggage")
+TIMEOUT = "tidemill-timeout"
 MAX_TIME_CHARACTERS = 64
 _PREDICT_FIELDS = {"instances", "event_time", "explain"}
 _PREDICT_BODY = {
@@ -113,8 +114,14 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metadata(headers: Mapping[str, str], document: dict[str, Any], sticky_header: str) -> dict[str, str]:
-    passed = {name: headers[name] for name in (*PASSED_HEADERS, sticky_header, EVENT_TIME) if name and name in headers}
+    """What the data plane is told of the caller's headers; values that are no printable ASCII cannot be passed on."""
+    passed = {name: headers[name] for name in PASSED_HEADERS if _is_plain(headers.get(name, ""))}
     metadata = {**passed, "tidemill-protocol": "predict"}
+    if sticky := headers.get(sticky_header, "") if sticky_header else "":
+        metadata["tidemill-sticky"] = sticky.encode("latin-1", "replace").hex()
+    for name in (EVENT_TIME, TIMEOUT):
+        if name in headers:
+            metadata[name] = _plain(name, headers[name])
     if document.get("event_time") is not None:
         metadata[EVENT_TIME] = _event_time(document["event_time"])
     return metadata
@@ -143,10 +150,17 @@ def _instances(document: dict[str, Any]) -> list[Any]:
 
 
 def _event_time(value: object) -> str:
-    """What the data plane is to read as an event time; header values are printable ASCII."""
+    """What the data plane is to read as an event time."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidInput("event_time is neither a text nor a whole number")
-    text = str(value)
-    if not (text.isascii() and text.isprintable() and len(text) <= MAX_TIME_CHARACTERS):
-        raise InvalidInput("event time: the text is none")
+    return _plain("event time", str(value))
+
+
+def _plain(what: str, text: str) -> str:
+    if not _is_plain(text) or len(text) > MAX_TIME_CHARACTERS:
+        raise InvalidInput(f"{what}: {text[:40]!r} is none")
     return text
+
+
+def _is_plain(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable()

@@ -1,7 +1,6 @@
 """The Open Inference Protocol V2 over REST, but for inference, which the data plane answers."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -46,121 +45,40 @@ def router(
         return json_response({"model_stats": [plain(item) for item in await inspection.statistics("", None)]})
 
     @routes.get("/models/{model}/stats", summary="Statistics of a model's versions")
+    async def statistics(model: str) -> Response:
+        return json_response({"model_stats": [plain(item) for item in await inspection.statistics(model, None)]})
+
     @routes.get("/models/{model}/versions/{version}/stats", summary="Statistics of a version")
-    async def statistics(model: str, version: str = "") -> Response:
+    async def statistics_of_version(model: str, version: str) -> Response:
         found = await inspection.statistics(model, parse_version(version))
         return json_response({"model_stats": [plain(item) for item in found]})
 
     @routes.get("/models/{model}/config", summary="The champion's configuration in the model server")
+    async def config(model: str) -> Response:
+        return json_response(plain(await inspection.config(model, None)))
+
     @routes.get("/models/{model}/versions/{version}/config", summary="A version's configuration in the model server")
-    async def config(model: str, version: str = "") -> Response:
+    async def config_of_version(model: str, version: str) -> Response:
         return json_response(plain(await inspection.config(model, parse_version(version))))
 
     @routes.get("/models/{model}", summary="Model metadata")
+    async def model_metadata(model: str) -> Response:
+        return json_response(views.model(model, None))
+
     @routes.get("/models/{model}/versions/{version}", summary="Metadata of a version")
-    async def model_metadata(model: str, version: str = "") -> Response:
+    async def version_metadata(model: str, version: str) -> Response:
         return json_response(views.model(model, parse_version(version)))
 
     @routes.get("/models/{model}/ready", summary="Whether the model is ready")
+    async def model_ready(model: str) -> Response:
+        return _readiness(model, views.model_ready(model, None))
+
     @routes.get("/models/{model}/versions/{version}/ready", summary="Whether a version is ready")
-    async def model_ready(model: str, version: str = "") -> Response:
-        is_ready = views.model_ready(model, parse_version(version))
-        return json_response({"name": model, "ready": is_ready}, 200 if is_ready else 503)
+    async def version_ready(model: str, version: str) -> Response:
+        return _readiness(model, views.model_ready(model, parse_version(version)))
 
     return routes
 
 
-_TENSOR = {
-    "type": "object",
-    "required": ["name", "datatype", "shape"],
-    "properties": {
-        "name": {"type": "string"},
-        "datatype": {"type": "string"},
-        "shape": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 8},
-        "parameters": {"type": "object"},
-        "data": {"type": "array", "description": "Values, flat or nested; absent where they follow as binary."},
-    },
-}
-_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-
-
-def inference_schema() -> dict[str, Any]:
-    """What OpenAPI says of inference, by path."""
-    request = {
-        "type": "object",
-        "required": ["inputs"],
-        "properties": {
-            "id": {"type": "string"},
-            "parameters": {"type": "object"},
-            "inputs": {"type": "array", "minItems": 1, "items": _TENSOR},
-            "outputs": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["name"],
-                    "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
-                },
-            },
-        },
-    }
-    answer = {
-        "type": "object",
-        "required": ["model_name", "model_version", "id", "outputs"],
-        "properties": {
-            "model_name": {"type": "string"},
-            "model_version": {"type": "string"},
-            "id": {"type": "string"},
-            "parameters": {"type": "object"},
-            "outputs": {"type": "array", "items": _TENSOR},
-        },
-    }
-    refusals = {
-        str(status): {"description": text, "content": {"application/json": {"schema": _ERROR}}}
-        for status, text in _REFUSALS.items()
-    }
-
-    def operation(summary: str, *parameters: str) -> dict[str, Any]:
-        return {
-            "post": {
-                "tags": ["inference"],
-                "summary": summary,
-                "parameters": [
-                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters
-                ],
-                "requestBody": {
-                    "required": True,
-                    "content": {
-                        "application/json": {"schema": request},
-                        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-                    },
-                },
-                "responses": {
-                    "200": {
-                        "description": "The outputs",
-                        "content": {
-                            "application/json": {"schema": answer},
-                            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-                        },
-                    },
-                    **refusals,
-                },
-            }
-        }
-
-    return {
-        "/v2/models/{model}/infer": operation("Predict", "model"),
-        "/v2/models/{model}/versions/{version}/infer": operation("Predict with a version", "model", "version"),
-    }
-
-
-_REFUSALS = {
-    400: "The request is wrong; the error says where",
-    401: "No key, or one that is not known",
-    403: "The key is not for this model",
-    404: "No such model or version",
-    413: "Over a documented cap",
-    429: "Too many requests with this key",
-    500: "The model server's answer is broken",
-    503: "Too many requests wait, or the model server does not answer",
-    504: "The request's time is spent",
-}
+def _readiness(model: str, is_ready: bool) -> Response:
+    return json_response({"name": model, "ready": is_ready}, 200 if is_ready else 503)
