@@ -63,17 +63,23 @@ class PredictionLog:
             log.error("predictions not logged before the end", rows=rows)
 
     async def flush(self) -> None:
-        """Send all that waits; raises Unavailable and keeps what the brokers have not acknowledged."""
+        """Send all that waits now; raises Unavailable and keeps what the brokers have not acknowledged.
+
+        What comes meanwhile waits for the next time: else a busy gateway would send many small messages.
+        """
         async with self._flushing:
-            while True:
+            waiting = self._native.log_rows()
+            while self._unsent or waiting > 0:
                 if not self._unsent:
-                    partitions = await self._producer.partitions(topics.PREDICTIONS)
-                    drained = await asyncio.to_thread(self._native.drain_log, FLUSH_ROWS, partitions)
-                    self._unsent = [Unsent(*batch, headers=_headers(batch[1])) for batch in drained]
-                if not self._unsent:
-                    return
-                failpoints.hit("gateway.before-log-flush")
+                    waiting -= await self._drain()
                 await self._send(self._unsent)
+
+    async def _drain(self) -> int:
+        partitions = await self._producer.partitions(topics.PREDICTIONS)
+        drained = await asyncio.to_thread(self._native.drain_log, FLUSH_ROWS, partitions)
+        self._unsent = [Unsent(*batch, headers=_headers(batch[1])) for batch in drained]
+        failpoints.hit("gateway.before-log-flush")
+        return max(sum(batch.rows for batch in self._unsent), 1)
 
     async def _run(self) -> None:
         failures = 0

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -34,6 +34,8 @@ const OPEN: [&str; 4] = [
 ];
 /// Methods whose message begins with a model's name.
 const OF_A_MODEL: [&str; 4] = ["ModelReady", "ModelMetadata", "ModelStatistics", "ModelConfig"];
+const DRAIN: Duration = Duration::from_secs(1);
+const STREAM_DRAIN: Duration = Duration::from_millis(200);
 const OVERHEAD_BYTES: usize = 1 << 20;
 /// Messages of one stream that are answered at once, and answers that wait for a slow reader.
 const STREAM_PARALLEL: usize = 16;
@@ -102,12 +104,12 @@ fn protocol_of(headers: &HeaderMap, trusted: bool) -> Protocol {
 }
 
 async fn unary(gateway: &Gateway, request: Request<Incoming>, trusted: bool) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let mut observed = Observed::new(&gateway.worker.plane, protocol_of(&parts.headers, trusted));
     if trusted && headers::text(&parts.headers, LOGGED) == "false" {
         observed.leave_out();
     }
-    let result = infer(gateway, &parts.headers, body, trusted, &mut observed).await;
+    let result = infer(gateway, &parts.headers, &mut body, trusted, &mut observed).await;
     observed.end(result.as_ref().err());
     match result {
         Ok(answer) => {
@@ -122,14 +124,24 @@ async fn unary(gateway: &Gateway, request: Request<Incoming>, trusted: bool) -> 
             }
             response
         }
-        Err(fault) => refusal(&fault),
+        Err(fault) => refuse(&fault, body),
     }
+}
+
+/// Refuses a call, and lets what its caller still sends come to its end: cut off, it might not see why.
+fn refuse(fault: &Fault, mut body: Incoming) -> Response<Body> {
+    if !body.is_end_stream() {
+        tokio::task::spawn_local(tokio::time::timeout(DRAIN, async move {
+            while let Some(Ok(_)) = next_frame(&mut body).await {}
+        }));
+    }
+    refusal(fault)
 }
 
 async fn infer(
     gateway: &Gateway,
     headers: &HeaderMap,
-    mut body: Incoming,
+    body: &mut Incoming,
     trusted: bool,
     observed: &mut Observed<'_>,
 ) -> Result<Answer> {
@@ -137,7 +149,7 @@ async fn infer(
     let caller = if trusted { None } else { worker.plane.auth.load().caller(authorization(headers))? };
     let call = call_of(gateway, headers, trusted)?;
     let most = worker.plane.config.max_body_bytes;
-    let read = tokio::time::timeout_at(call.deadline.into(), collect(&mut body, most + OVERHEAD_BYTES)).await;
+    let read = tokio::time::timeout_at(call.deadline.into(), collect(body, most + OVERHEAD_BYTES)).await;
     let (data, _) = read.map_err(|_| Fault::new(Kind::DeadlineExceeded, "the message did not come in time"))??;
     let mut buffer = Frames { buffer: BytesMut::new(), whole: Some(data) };
     let message = buffer.next().ok_or_else(|| Fault::invalid("the call has no whole message"))?;
@@ -239,10 +251,24 @@ fn stream(gateway: Rc<Gateway>, request: Request<Incoming>, trusted: bool) -> Re
     let (parts, body) = request.into_parts();
     let auth = gateway.worker.plane.auth.load();
     if !trusted && let Err(fault) = auth.caller(authorization(&parts.headers)) {
-        return refusal(&fault);
+        return refuse_stream(fault, body);
     }
     let (sender, receiver) = channel(STREAM_PARALLEL);
     tokio::task::spawn_local(answer_stream(gateway, parts.headers, body, trusted, sender));
+    let mut response = Response::new(Body::Channel(receiver));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// Refuses a stream once its caller has had time to send: a client that cannot send any more may not look why.
+fn refuse_stream(fault: Fault, mut body: Incoming) -> Response<Body> {
+    let (sender, receiver) = channel(1);
+    tokio::task::spawn_local(async move {
+        let sent = async { while let Some(Ok(_)) = next_frame(&mut body).await {} };
+        let _ = tokio::time::timeout(STREAM_DRAIN, sent).await;
+        // A caller that is gone needs no end.
+        let _ = sender.send(Frame::trailers(status(Some(&fault)))).await;
+    });
     let mut response = Response::new(Body::Channel(receiver));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
@@ -333,7 +359,7 @@ async fn infer_framed(
 ) -> Result<Answer> {
     let worker = &gateway.worker;
     let mut call = call_of(gateway, headers, trusted)?;
-    let seconds = std::time::Duration::from_secs_f64(worker.plane.config.infer_seconds);
+    let seconds = Duration::from_secs_f64(worker.plane.config.infer_seconds);
     call.deadline = Instant::now() + seconds;
     let message = framed.open(headers, worker.plane.config.max_body_bytes).await?;
     let asked = wire::parse_request(&message)?;
