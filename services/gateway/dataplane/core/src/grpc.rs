@@ -23,6 +23,7 @@ use crate::observed::Observed;
 use crate::plane::{Answer, Call, Phase};
 use crate::proxy::Gateway;
 use crate::stats::Protocol;
+use crate::upstream::NOT_INDEXED;
 use crate::wire;
 
 const SERVICE: &str = "/inference.GRPCInferenceService/";
@@ -116,7 +117,8 @@ async fn unary(gateway: &Gateway, request: Request<Incoming>, trusted: bool) -> 
             let mut response = Response::new(Body::grpc(message_of(&answer), Some(status(None))));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            if let Ok(id) = HeaderValue::from_str(&answer.prediction_id) {
+            if let Ok(mut id) = HeaderValue::from_str(&answer.prediction_id) {
+                id.set_sensitive(NOT_INDEXED);
                 headers.insert(PREDICTION_ID, id);
             }
             if answer.cached {

@@ -25,9 +25,8 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 /// The text that hexadecimal digits stand for; None where there are none.
 pub fn decoded(digits: &str) -> Option<String> {
     let pairs = digits.as_bytes().as_chunks::<2>().0.iter();
-    let bytes: Option<Vec<u8>> = pairs
-        .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect();
+    let bytes: Option<Vec<u8>> =
+        pairs.map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect();
     bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 

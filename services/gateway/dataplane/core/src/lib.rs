@@ -25,5 +25,6 @@ pub mod signature;
 pub mod stats;
 pub mod tensor;
 mod tls;
+mod together;
 mod upstream;
 pub mod wire;

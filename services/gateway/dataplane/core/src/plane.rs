@@ -21,6 +21,7 @@ use crate::request::{Request, WantedOutput};
 use crate::signature::{Limits, Rows, Signature};
 use crate::stats::{Protocol, Stats, locked};
 use crate::tensor::{Datatype, Tensor, Texts, number_at, push_text};
+use crate::together::{Ask, Ran, Together};
 use crate::upstream::{Lane, Upstream};
 use crate::wire;
 
@@ -160,11 +161,6 @@ impl Answer {
     }
 }
 
-struct Ran {
-    outputs: Vec<Bytes>,
-    message: Option<Bytes>,
-}
-
 /// A request that is under way; one that is dropped before it is done is logged as such.
 struct Underway<'a> {
     plane: &'a Plane,
@@ -196,7 +192,7 @@ impl Drop for Underway<'_> {
 /// One thread's part: its connections to the model servers.
 pub struct Worker {
     pub plane: Arc<Plane>,
-    pub upstream: Upstream,
+    together: Together,
     mirrors: Cell<usize>,
     mirror_bytes: Cell<usize>,
 }
@@ -205,7 +201,8 @@ impl Worker {
     pub fn new(plane: Arc<Plane>) -> std::result::Result<Self, String> {
         let config = &plane.config;
         let upstream = Upstream::new(&config.endpoints, config.max_body_bytes, config.infer_seconds)?;
-        Ok(Worker { plane, upstream, mirrors: Cell::new(0), mirror_bytes: Cell::new(0) })
+        let together = Together::new(upstream, config.max_rows);
+        Ok(Worker { plane, together, mirrors: Cell::new(0), mirror_bytes: Cell::new(0) })
     }
 
     /// The answer of the version that the route gives the request. `answering` is told as soon as it is chosen.
@@ -387,14 +384,15 @@ impl Worker {
         &self,
         call: &Call<'_>,
         served: &Served,
-        version: &Version,
+        version: &Arc<Version>,
         rows: &Rows,
         request: &Request,
         deadline: Instant,
     ) -> Result<Ran> {
         let lane = if version.number() == served.champion().number() { Lane::Primary } else { Lane::Candidate };
         let mut avoid = None;
-        let first = run(&self.upstream, lane, version, rows, request, &call.forwarded, deadline, &mut avoid).await;
+        let ask = Ask { lane, version, rows, request, headers: &call.forwarded, deadline };
+        let first = self.together.run(&ask, &mut avoid).await;
         let Err(fault) = first else { return first };
         if fault.kind != Kind::Unavailable {
             return Err(fault);
@@ -404,7 +402,7 @@ impl Worker {
             return Err(fault);
         }
         served.stats.retries.fetch_add(1, Relaxed);
-        run(&self.upstream, lane, version, rows, request, &call.forwarded, deadline, &mut avoid).await
+        self.together.run(&ask, &mut avoid).await
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -456,9 +454,9 @@ impl Worker {
         let began = Instant::now();
         let deadline = began + Duration::from_secs_f64(self.plane.config.infer_seconds);
         let mut avoid = None;
-        let (lane, headers) = (Lane::Mirror, &copy.forwarded);
-        let ran =
-            run(&self.upstream, lane, &copy.version, &copy.rows, &copy.request, headers, deadline, &mut avoid).await;
+        let (version, rows, request, headers) = (&copy.version, &copy.rows, &copy.request, &copy.forwarded);
+        let ask = Ask { lane: Lane::Mirror, version, rows, request, headers, deadline };
+        let ran = self.together.run(&ask, &mut avoid).await;
         match &ran {
             Ok(_) => copy.version.stats.mirrored.fetch_add(1, Relaxed),
             Err(_) => stats.mirror_failed.fetch_add(1, Relaxed),
@@ -492,31 +490,6 @@ struct Copy {
     rows: Rows,
     request: Request,
     forwarded: HeaderMap,
-}
-
-#[allow(clippy::too_many_arguments)]
-async fn run(
-    upstream: &Upstream,
-    lane: Lane,
-    version: &Version,
-    rows: &Rows,
-    request: &Request,
-    headers: &HeaderMap,
-    deadline: Instant,
-    avoid: &mut Option<String>,
-) -> Result<Ran> {
-    let signature = version.signature();
-    let forward = request.forward.as_deref();
-    let message = wire::render_request(&version.spec.server_name, &request.id, signature, rows, forward);
-    let answer = upstream.infer(lane, message, headers, deadline, avoid).await?;
-    let broken = |cause: String| {
-        let (number, model) = (version.number(), &version.model);
-        Fault::new(Kind::Broken, format!("version {number} of {model} gave a broken answer: {cause}"))
-    };
-    let tensors = wire::parse_response(&answer).map_err(|fault| broken(fault.message))?;
-    let outputs = signature.outputs_of(&tensors, rows.count).map_err(broken)?;
-    let is_whole = tensors.len() == signature.outputs.len();
-    Ok(Ran { outputs, message: is_whole.then_some(answer) })
 }
 
 /// A version as clients write it, None for none.

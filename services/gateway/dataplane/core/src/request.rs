@@ -23,6 +23,8 @@ pub struct Request {
     pub binary_outputs: bool,
     /// The caller's own protobuf less names and wanted outputs, where it can go to the server as it is.
     pub forward: Option<Vec<Bytes>>,
+    /// Whether it says something that is not true of other requests' rows too.
+    pub alone: bool,
     /// A body that is only the tensor of the model's one input.
     pub bare: Option<Bytes>,
 }

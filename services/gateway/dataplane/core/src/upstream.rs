@@ -20,6 +20,8 @@ use crate::local::LocalExecutor;
 
 /// A server that is silent for so long is at fault, however long its caller would have waited.
 const LONG_SECONDS: f64 = 1.5;
+/// A value that never comes again is not worth a place in HPACK's table.
+pub const NOT_INDEXED: bool = true;
 const TIMEOUT_SLACK_MILLIS: u128 = 250;
 const CONNECT_SECONDS: f64 = 1.0;
 const WINDOW_BYTES: u32 = 8 << 20;
@@ -31,7 +33,7 @@ const OVERHEAD_BYTES: usize = 1 << 20;
 const INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
 
 /// Requests whose answers are returned do not share a connection with copies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     Primary,
     /// As a primary's, but its failures say nothing of the server: the champion's answer will.
@@ -121,6 +123,11 @@ impl Upstream {
         Ok(Upstream { endpoints, max_bytes: max_bytes + OVERHEAD_BYTES, patience })
     }
 
+    /// How many there are.
+    pub fn servers(&self) -> usize {
+        self.endpoints.len()
+    }
+
     /// The answer to a ModelInferRequest, given in pieces. `avoid` is the address of a server that just failed.
     pub async fn infer(
         &self,
@@ -197,7 +204,8 @@ impl Upstream {
         request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
         // A little longer than ours, so that one side alone ends the call: Triton's own end can take the connection down.
         let left = deadline.saturating_duration_since(Instant::now()).as_millis() + TIMEOUT_SLACK_MILLIS;
-        if let Ok(left) = HeaderValue::from_str(&format!("{left}m")) {
+        if let Ok(mut left) = HeaderValue::from_str(&format!("{left}m")) {
+            left.set_sensitive(NOT_INDEXED);
             request.headers_mut().insert(HeaderName::from_static("grpc-timeout"), left);
         }
         let broken = |_| Fault::unavailable();

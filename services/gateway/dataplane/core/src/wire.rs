@@ -108,6 +108,7 @@ pub fn parse_request(message: &Bytes) -> Result<Request> {
             (field::ID, Value::Range(start, end)) => request.id = text(&message[start..end])?,
             (field::PARAMETERS, Value::Range(start, end)) => {
                 check_parameter(&message[start..end], "request", false)?;
+                request.alone = true;
             }
             (field::TENSORS, Value::Range(start, end)) => {
                 let (tensor, contents) = parse_tensor(message, start, end)?;
