@@ -15,6 +15,9 @@ use crate::fault::{Fault, Kind, Result};
 /// Pieces up to this size together are sent as one.
 const JOINED_BYTES: usize = 16 << 10;
 
+/// Room made for a body before it has come: what its beginning says is only a promise.
+const MOST_RESERVED: usize = 4 << 20;
+
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body: pieces with perhaps trailers, another server's, or what a channel gives.
@@ -52,6 +55,16 @@ pub fn framed(message: Vec<Bytes>) -> Vec<Bytes> {
     head.put_u8(0);
     head.put_u32(length as u32);
     std::iter::once(head.freeze()).chain(message).collect()
+}
+
+/// Bytes of the gRPC message that begins here, with its frame; 0 where its beginning is cut.
+pub fn framed_length(data: &[u8]) -> usize {
+    data.first_chunk::<5>().map_or(0, |&[_, a, b, c, d]| 5 + u32::from_be_bytes([a, b, c, d]) as usize)
+}
+
+/// A body whose beginning tells nothing of its length.
+pub fn unknown_length(_: &[u8]) -> usize {
+    0
 }
 
 fn joined(pieces: Vec<Bytes>) -> VecDeque<Bytes> {
@@ -101,8 +114,13 @@ impl HttpBody for Body {
     }
 }
 
-/// All of a body, with its trailers; TooLarge as soon as it is known to have more than `max_bytes`.
-pub async fn collect(body: &mut Incoming, max_bytes: usize) -> Result<(Bytes, Option<HeaderMap>)> {
+/// All of a body, with its trailers; TooLarge as soon as it is known to have more than `max_bytes`. `expected` says from
+/// its beginning how long it may be, 0 if that does not tell.
+pub async fn collect(
+    body: &mut Incoming,
+    max_bytes: usize,
+    expected: fn(&[u8]) -> usize,
+) -> Result<(Bytes, Option<HeaderMap>)> {
     let too_large = || Fault::new(Kind::TooLarge, format!("body of more than {max_bytes} bytes"));
     let declared = body.size_hint().lower();
     if declared > max_bytes as u64 {
@@ -118,7 +136,8 @@ pub async fn collect(body: &mut Incoming, max_bytes: usize) -> Result<(Bytes, Op
             Ok(data) if first.is_empty() && rest.is_empty() => first = data,
             Ok(data) => {
                 if rest.is_empty() {
-                    rest.reserve((declared as usize).max(first.len() + data.len()).min(max_bytes));
+                    let announced = (declared as usize).max(expected(&first));
+                    rest.reserve(announced.min(MOST_RESERVED).max(first.len() + data.len()));
                     rest.extend_from_slice(&first);
                     first = Bytes::new();
                 }

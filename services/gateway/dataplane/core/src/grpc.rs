@@ -15,7 +15,7 @@ use hyper::{Request, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::sync::mpsc::{Sender, channel};
 
-use crate::body::{Body, collect, framed};
+use crate::body::{Body, collect, framed, framed_length};
 use crate::compression::{Encoding, inflate};
 use crate::fault::{Fault, Kind, Result};
 use crate::headers::{self, CACHE, LOGGED, PREDICTION_ID, PROTOCOL, STICKY};
@@ -72,7 +72,7 @@ async fn other(gateway: &Gateway, path: &str, request: Request<Incoming>) -> Res
     if !path.strip_prefix(SERVICE).is_some_and(|method| OF_A_MODEL.contains(&method)) {
         return gateway.grpc(Request::from_parts(parts, Body::Proxied(body))).await;
     }
-    let (data, _) = collect(&mut body, OVERHEAD_BYTES).await?;
+    let (data, _) = collect(&mut body, OVERHEAD_BYTES, framed_length).await?;
     let mut frames = Frames { buffer: BytesMut::new(), whole: Some(data.clone()) };
     let framed = frames.next().ok_or_else(|| Fault::invalid("the call has no whole message"))?;
     let message = framed.open(&parts.headers, OVERHEAD_BYTES).await?;
@@ -151,7 +151,7 @@ async fn infer(
     let caller = if trusted { None } else { worker.plane.auth.load().caller(authorization(headers))? };
     let call = call_of(gateway, headers, trusted)?;
     let most = worker.plane.config.max_body_bytes;
-    let read = tokio::time::timeout_at(call.deadline.into(), collect(body, most + OVERHEAD_BYTES)).await;
+    let read = tokio::time::timeout_at(call.deadline.into(), collect(body, most + OVERHEAD_BYTES, framed_length)).await;
     let (data, _) = read.map_err(|_| Fault::new(Kind::DeadlineExceeded, "the message did not come in time"))??;
     let mut buffer = Frames { buffer: BytesMut::new(), whole: Some(data) };
     let message = buffer.next().ok_or_else(|| Fault::invalid("the call has no whole message"))?;
@@ -225,8 +225,7 @@ impl Frames {
 
     /// Bytes of the next message, as its frame says.
     fn announced(&self) -> usize {
-        let data: &[u8] = self.whole.as_ref().map_or(&self.buffer, |whole| whole);
-        data.first_chunk::<5>().map_or(0, |&[_, a, b, c, d]| u32::from_be_bytes([a, b, c, d]) as usize)
+        framed_length(self.whole.as_ref().map_or(&self.buffer, |whole| whole)).saturating_sub(5)
     }
 
     fn next(&mut self) -> Option<Framed> {

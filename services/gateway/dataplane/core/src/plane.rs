@@ -132,7 +132,6 @@ pub struct Call<'a> {
 
 /// All outputs of the version that answered; `message` is the server's own answer where there is one.
 pub struct Answer {
-    pub served: Arc<Served>,
     pub version: Arc<Version>,
     pub prediction_id: String,
     pub request_id: String,
@@ -164,7 +163,6 @@ impl Answer {
 /// A request that is under way; one that is dropped before it is done is logged as such.
 struct Underway<'a> {
     plane: &'a Plane,
-    version: Arc<Version>,
     entry: Option<Entry>,
     began: Instant,
 }
@@ -187,6 +185,14 @@ impl Drop for Underway<'_> {
             self.done(&Err(Fault::new(Kind::Cancelled, "the caller went away")));
         }
     }
+}
+
+/// A request on its way: what is the same for whichever version answers it.
+struct Way<'a> {
+    call: &'a Call<'a>,
+    served: &'a Arc<Served>,
+    prediction_id: &'a str,
+    request: &'a Request,
 }
 
 /// One thread's part: its connections to the model servers.
@@ -247,88 +253,68 @@ impl Worker {
         let _lease = version.lease();
         let wanted = wanted_outputs(version.signature(), &request)?;
         let began = Instant::now();
+        let way = Way { call, served: &served, prediction_id: &prediction_id, request: &request };
         let cache_key = version.cache_key(&rows);
         if let Some(outputs) = cache_key.as_ref().and_then(|key| version.cached(key)) {
             served.stats.cache_hits.fetch_add(1, Relaxed);
-            let mut underway = self.underway(call, &served, &version, Role::Primary, &prediction_id, &rows, began);
-            underway.done(&Ok(Ran { outputs: outputs.clone(), message: None }));
             served.stats.seconds.observe(began.elapsed().as_secs_f64());
-            let (request_id, count) = (request.id, rows.count);
-            let answer = Answer {
-                served: served.clone(),
-                version,
-                prediction_id,
-                request_id,
-                rows: count,
-                outputs,
-                wanted,
-                message: None,
-                cached: true,
-            };
-            return Ok(answer);
+            let ran = Ok(Ran { outputs: outputs.clone(), message: None });
+            self.underway(&way, &version, &rows).done(&ran);
+            let (request_id, rows) = (request.id, rows.count);
+            let (message, cached) = (None, true);
+            return Ok(Answer { version, prediction_id, request_id, rows, outputs, wanted, message, cached });
         }
         let _permit = served.gate.enter(call.deadline).await.inspect_err(|fault| {
             if fault.kind == Kind::Overloaded {
                 served.stats.shed.fetch_add(1, Relaxed);
             }
         })?;
-        let answered = self.answer(call, &served, version, pinned.is_some(), &prediction_id, &rows, &request).await;
+        let answered = self.answer(&way, version, pinned.is_some(), &rows).await;
         served.stats.seconds.observe(began.elapsed().as_secs_f64());
         let (version, ran) = answered?;
         *answering = Some(version.clone());
-        if let Some(key) = cache_key.filter(|_| version.number() == number) {
+        let is_chosen = version.number() == number;
+        let wanted = if is_chosen { wanted } else { wanted_outputs(version.signature(), &request)? };
+        if let Some(key) = cache_key.filter(|_| is_chosen) {
             served.stats.cache_misses.fetch_add(1, Relaxed);
             version.remember(key, &ran.outputs);
         }
         let count = rows.count;
         if pinned.is_none() && call.logged {
-            self.mirror(call, &served, &key, version.number(), &prediction_id, rows, &request.id);
+            self.mirror(&way, &key, number, version.number(), rows);
         }
-        Ok(Answer {
-            served: served.clone(),
-            version,
-            prediction_id,
-            request_id: request.id,
-            rows: count,
-            outputs: ran.outputs,
-            wanted,
-            message: ran.message,
-            cached: false,
-        })
+        let (request_id, outputs, message) = (request.id, ran.outputs, ran.message);
+        Ok(Answer { version, prediction_id, request_id, rows: count, outputs, wanted, message, cached: false })
     }
 
     /// The chosen version's answer; where a version that is no champion fails or is slow, the champion's.
-    #[allow(clippy::too_many_arguments)]
     async fn answer(
         &self,
-        call: &Call<'_>,
-        served: &Arc<Served>,
+        way: &Way<'_>,
         version: Arc<Version>,
         is_pinned: bool,
-        prediction_id: &str,
         rows: &Rows,
-        request: &Request,
     ) -> Result<(Arc<Version>, Ran)> {
-        let champion = served.champion();
+        let champion = way.served.champion();
+        let deadline = way.call.deadline;
         if is_pinned || Arc::ptr_eq(&version, champion) {
-            let ran = self.run_logged(call, served, &version, prediction_id, rows, request, call.deadline).await?;
+            let ran = self.run_logged(way, &version, rows, deadline).await?;
             return Ok((version, ran));
         }
         let config = &self.plane.config;
-        let left = call.deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now());
         let share = left.mul_f64(config.candidate_share).min(Duration::from_secs_f64(config.candidate_seconds));
-        let until = Instant::now() + share;
-        let failure = match self.run_logged(call, served, &version, prediction_id, rows, request, until).await {
+        let failure = match self.run_logged(way, &version, rows, Instant::now() + share).await {
             Ok(ran) => return Ok((version, ran)),
             Err(failure) => failure,
         };
         version.stats.fallbacks.fetch_add(1, Relaxed);
         let champion = champion.clone();
         let _lease = champion.lease();
-        let Ok(rows) = champion.signature().accept(&request.inputs, self.limits(&champion)) else {
+        let Ok(rows) = champion.signature().accept(&way.request.inputs, self.limits(&champion)) else {
             return Err(failure);
         };
-        let ran = self.run_logged(call, served, &champion, prediction_id, &rows, request, call.deadline).await?;
+        let ran = self.run_logged(way, &champion, &rows, deadline).await?;
         Ok((champion, ran))
     }
 
@@ -336,62 +322,36 @@ impl Worker {
         Limits { max_rows: self.plane.config.max_rows, allow_missing: version.spec.serving.allow_missing }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn underway(
-        &self,
-        call: &Call<'_>,
-        served: &Served,
-        version: &Arc<Version>,
-        role: Role,
-        prediction_id: &str,
-        rows: &Rows,
-        began: Instant,
-    ) -> Underway<'_> {
+    fn underway(&self, way: &Way<'_>, version: &Arc<Version>, rows: &Rows) -> Underway<'_> {
+        let call = way.call;
         let entry = call.logged.then(|| Entry {
             version: version.clone(),
-            role,
-            prediction_id: prediction_id.to_owned(),
+            role: Role::Primary,
+            prediction_id: way.prediction_id.to_owned(),
             rows: rows.count,
             event_time: call.event_time,
             latency: 0.0,
             inputs: rows.tensors.clone(),
             outputs: Vec::new(),
-            epoch: served.table.epoch,
+            epoch: way.served.table.epoch,
             error: String::new(),
             always: call.protocol == Protocol::Kafka,
         });
-        Underway { plane: &self.plane, version: version.clone(), entry, began }
+        Underway { plane: &self.plane, entry, began: Instant::now() }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    async fn run_logged(
-        &self,
-        call: &Call<'_>,
-        served: &Served,
-        version: &Arc<Version>,
-        prediction_id: &str,
-        rows: &Rows,
-        request: &Request,
-        deadline: Instant,
-    ) -> Result<Ran> {
-        let mut underway = self.underway(call, served, version, Role::Primary, prediction_id, rows, Instant::now());
-        let result = self.run_twice(call, served, &underway.version, rows, request, deadline).await;
+    async fn run_logged(&self, way: &Way<'_>, version: &Arc<Version>, rows: &Rows, deadline: Instant) -> Result<Ran> {
+        let mut underway = self.underway(way, version, rows);
+        let result = self.run_twice(way, version, rows, deadline).await;
         underway.done(&result);
         result
     }
 
-    async fn run_twice(
-        &self,
-        call: &Call<'_>,
-        served: &Served,
-        version: &Arc<Version>,
-        rows: &Rows,
-        request: &Request,
-        deadline: Instant,
-    ) -> Result<Ran> {
-        let lane = if version.number() == served.champion().number() { Lane::Primary } else { Lane::Candidate };
+    async fn run_twice(&self, way: &Way<'_>, version: &Arc<Version>, rows: &Rows, deadline: Instant) -> Result<Ran> {
+        let is_champion = version.number() == way.served.champion().number();
+        let lane = if is_champion { Lane::Primary } else { Lane::Candidate };
         let mut avoid = None;
-        let ask = Ask { lane, version, rows, request, headers: &call.forwarded, deadline };
+        let ask = Ask { lane, version, rows, request: way.request, headers: &way.call.forwarded, deadline };
         let first = self.together.run(&ask, &mut avoid).await;
         let Err(fault) = first else { return first };
         if fault.kind != Kind::Unavailable {
@@ -401,24 +361,21 @@ impl Worker {
         if !version.spec.serving.retry || Instant::now() >= deadline {
             return Err(fault);
         }
-        served.stats.retries.fetch_add(1, Relaxed);
+        way.served.stats.retries.fetch_add(1, Relaxed);
         self.together.run(&ask, &mut avoid).await
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn mirror(
-        self: &Rc<Self>,
-        call: &Call<'_>,
-        served: &Arc<Served>,
-        key: &str,
-        answered: i64,
-        prediction_id: &str,
-        rows: Rows,
-        request_id: &str,
-    ) {
+    /// Has mirrors answer `rows`, which are those of version `read_by`, too.
+    fn mirror(self: &Rc<Self>, way: &Way<'_>, key: &str, read_by: i64, answered: i64, rows: Rows) {
+        let served = way.served;
         for number in served.table.mirrors_of(key, answered) {
             let Some(version) = served.versions.get(&number).cloned() else {
                 served.stats.mirror_not_loaded.fetch_add(1, Relaxed);
+                continue;
+            };
+            let known = served.versions.get(&read_by).map(|reader| reader.signature());
+            let Some(rows) = known.and_then(|known| known.rows_for(version.signature(), &rows)) else {
+                served.stats.mirror_failed.fetch_add(1, Relaxed);
                 continue;
             };
             let bytes: usize = rows.tensors.iter().map(Bytes::len).sum();
@@ -433,11 +390,11 @@ impl Worker {
             let copy = Copy {
                 version,
                 served: served.clone(),
-                prediction_id: prediction_id.to_owned(),
-                event_time: call.event_time,
-                rows: rows.clone(),
-                request: Request { id: request_id.to_owned(), ..Request::default() },
-                forwarded: call.forwarded.clone(),
+                prediction_id: way.prediction_id.to_owned(),
+                event_time: way.call.event_time,
+                rows,
+                request: Request { id: way.request.id.clone(), ..Request::default() },
+                forwarded: way.call.forwarded.clone(),
             };
             let worker = self.clone();
             tokio::task::spawn_local(async move {

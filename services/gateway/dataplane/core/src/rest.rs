@@ -11,7 +11,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use crate::body::{Body, collect};
+use crate::body::{Body, collect, unknown_length};
 use crate::compression::{Encoding, deflate, inflate};
 use crate::fault::{Fault, Kind, Result};
 use crate::headers::{self, CACHE, PREDICTION_ID};
@@ -120,7 +120,8 @@ async fn infer(
         logged: true,
     };
     let encoding = Encoding::parse(headers::text(&parts.headers, CONTENT_ENCODING.as_str()))?;
-    let read = tokio::time::timeout_at(call.deadline.into(), collect(&mut body, config.max_body_bytes)).await;
+    let read =
+        tokio::time::timeout_at(call.deadline.into(), collect(&mut body, config.max_body_bytes, unknown_length)).await;
     let (mut data, _) = read.map_err(|_| Fault::new(Kind::DeadlineExceeded, "the body did not come in time"))??;
     if let Some(encoding) = encoding {
         data = inflate(&data, encoding, config.max_body_bytes).await?;

@@ -35,6 +35,7 @@ const MAX_STREAMS: u32 = 1024;
 const WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 const FRAME_BYTES: u32 = 256 << 10;
+const SEND_BYTES: usize = 2 << 20;
 const PING_SECONDS: f64 = 60.0;
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
@@ -231,6 +232,7 @@ async fn talk_grpc(gateway: &Rc<Gateway>, stream: impl AsyncRead + AsyncWrite + 
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
+        .max_send_buf_size(SEND_BYTES)
         .keep_alive_interval(Duration::from_secs_f64(PING_SECONDS))
         .keep_alive_timeout(PING_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);

@@ -82,6 +82,16 @@ impl Signature {
         Ok(Rows { count: count as usize, tensors: tensors.into_iter().map(|tensor| tensor.raw.clone()).collect() })
     }
 
+    /// Rows of this signature as rows of another; None where that has an input which this has not.
+    pub fn rows_for(&self, other: &Signature, rows: &Rows) -> Option<Rows> {
+        if self.inputs == other.inputs {
+            return Some(rows.clone());
+        }
+        let place = |wanted: &TensorSpec| self.inputs.iter().position(|spec| spec == wanted);
+        let tensors = other.inputs.iter().map(|spec| Some(rows.tensors[place(spec)?].clone()));
+        Some(Rows { count: rows.count, tensors: tensors.collect::<Option<_>>()? })
+    }
+
     /// Position of an output; refuses one that the model does not give.
     pub fn output(&self, name: &str) -> Result<usize> {
         self.outputs.iter().position(|spec| spec.name == name).ok_or_else(|| {

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
-use crate::body::{Body, collect};
+use crate::body::{Body, collect, framed_length};
 use crate::fault::{Fault, Kind, Result};
 use crate::local::LocalExecutor;
 
@@ -26,6 +26,7 @@ const TIMEOUT_SLACK_MILLIS: u128 = 250;
 const CONNECT_SECONDS: f64 = 1.0;
 const WINDOW_BYTES: u32 = 8 << 20;
 const FRAME_BYTES: u32 = 256 << 10;
+const SEND_BYTES: usize = 2 << 20;
 const FAILURES_TO_OPEN: u32 = 5;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -215,10 +216,11 @@ impl Upstream {
         if let Some(status) = parts.headers.get("grpc-status") {
             return Err(fault_of(status, &parts.headers));
         }
-        let (data, trailers) = collect(&mut body, self.max_bytes).await.map_err(|fault| match fault.kind {
-            Kind::Cancelled => Fault::unavailable(),
-            _ => Fault::new(Kind::Broken, "the model server's answer is too large"),
-        })?;
+        let (data, trailers) =
+            collect(&mut body, self.max_bytes, framed_length).await.map_err(|fault| match fault.kind {
+                Kind::Cancelled => Fault::unavailable(),
+                _ => Fault::new(Kind::Broken, "the model server's answer is too large"),
+            })?;
         let trailers = trailers.unwrap_or_default();
         match trailers.get("grpc-status") {
             Some(status) if status == "0" => message_of(&data),
@@ -263,6 +265,7 @@ async fn connect(address: &str) -> std::result::Result<SendRequest<Body>, Box<dy
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES * 4)
         .max_frame_size(FRAME_BYTES)
+        .max_send_buf_size(SEND_BYTES)
         .handshake(TokioIo::new(stream))
         .await?;
     tokio::task::spawn_local(connection);
