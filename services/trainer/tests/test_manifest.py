@@ -78,7 +78,7 @@ def test_serving_is_written_in_seconds_and_by_tensor_names() -> None:
     given = {
         "missing": "refuse",
         "cache": {"entries": 10, "ttl": "5m"},
-        "log": {"sample": 0.5, "hash": ["x"], "drop": ["w.rain"]},
+        "log": {"sample": 0.5, "hash": ["w.rain"]},
         "concurrency": 8,
         "queue": 0,
         "retry": False,
@@ -87,7 +87,7 @@ def test_serving_is_written_in_seconds_and_by_tensor_names() -> None:
     assert Manifest.model_validate_json(written(pipeline(serving=given))).serving == ServingSpec(
         missing="refuse",
         cache=CacheSpec(entries=10, ttl=300.0),
-        log=LogSpec(sample=0.5, hash=("x",), drop=("w_rain",)),
+        log=LogSpec(sample=0.5, hash=("w_rain",)),
         concurrency=8,
         queue=0,
         retry=False,
