@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use blake2::Blake2bMac;
 use blake2::digest::consts::U16;
 use blake2::digest::{FixedOutput, KeyInit, Update};
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::model::{LogRule, Version};
@@ -16,6 +16,7 @@ use crate::routing::{partition_of, unit};
 use crate::signature::TensorSpec;
 use crate::stats::locked;
 use crate::tensor::{Datatype, Texts, number_at};
+use crate::wire::put_bytes;
 
 const MAX_BATCH_ROWS: usize = 500;
 const MAX_BATCH_BYTES: usize = 4 << 20;
@@ -360,12 +361,6 @@ fn hashed(datatype: Datatype, raw: &[u8], text: Option<&[u8]>, index: usize, key
     };
     hash.update(&value);
     hash.finalize_fixed().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn put_bytes(number: u32, value: &[u8], out: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(value.len() as u64, out);
-    out.put_slice(value);
 }
 
 fn put_number(number: u32, value: u64, out: &mut Vec<u8>) {

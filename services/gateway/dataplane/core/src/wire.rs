@@ -317,7 +317,8 @@ fn push_integer(tensor: &Tensor, value: u64, raw: &mut Vec<u8>) -> Result<()> {
     Err(Fault::invalid(format!("{name}: a value is out of the range of {}", tensor.datatype)))
 }
 
-fn put_bytes(number: u32, value: &[u8], out: &mut impl BufMut) {
+/// Appends a length-delimited field.
+pub(crate) fn put_bytes(number: u32, value: &[u8], out: &mut impl BufMut) {
     encode_key(number, WireType::LengthDelimited, out);
     encode_varint(value.len() as u64, out);
     out.put_slice(value);
