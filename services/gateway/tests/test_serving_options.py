@@ -43,6 +43,7 @@ async def test_what_may_wait_is_answered_in_turn(running: RunningGateway, http: 
     running.triton.gate.clear()
     asking = [asyncio.create_task(http.post(INFER, json=v2_body())) for _ in range(3)]
     await until(lambda: running.gateway.plane.in_flight("flights", 1) == 3)
+    await until(lambda: len(running.triton.inferences) == inferences + 1)
     assert (await http.post(INFER, json=v2_body())).status_code == 503
     assert len(running.triton.inferences) == inferences + 1
     running.triton.gate.set()
