@@ -1,5 +1,6 @@
 """Callers and their keys: who may ask what, and how often."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -324,3 +325,21 @@ def test_a_gateway_may_listen_where_its_callers_are_known(changes: dict[str, obj
 def test_settings_that_let_anyone_in_are_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         GatewaySettings.model_validate({**SETTINGS, **changes})
+
+
+@pytest.mark.parametrize("size", [200, 3_000_000])
+@pytest.mark.parametrize("path", ["/v2/models/flights/infer", "/v1/models/flights:predict"])
+async def test_a_refused_caller_that_still_sends_reads_why_and_keeps_its_connection(
+    guarded: RunningGateway, path: str, size: int
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", guarded.settings.http_port)
+    for _ in range(3):
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode())
+        await writer.drain()
+        writer.write(b"x" * size)
+        await writer.drain()
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 401 ")
+        (length,) = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        await reader.readexactly(int(length.split(b":")[1]))
+    writer.close()

@@ -152,6 +152,18 @@ pub async fn collect(
     Ok((if rest.is_empty() { first } else { rest.freeze() }, trailers))
 }
 
+/// Reads the rest of a body and forgets it; TooLarge where it has more than `max_bytes`.
+pub async fn discard(body: &mut Incoming, max_bytes: usize) -> Result<()> {
+    let mut left = max_bytes as u64;
+    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
+        let frame = frame.map_err(|error| broken(&error))?;
+        let size = frame.data_ref().map_or(0, |data| data.len() as u64);
+        let too_large = || Fault::new(Kind::TooLarge, "the rest of the body is not read");
+        left = left.checked_sub(size).ok_or_else(too_large)?;
+    }
+    Ok(())
+}
+
 /// A body that ends early is its sender's going away; anything else is no body at all.
 fn broken(error: &hyper::Error) -> Fault {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());

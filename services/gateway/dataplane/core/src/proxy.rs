@@ -5,7 +5,6 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::header::{
     CONNECTION, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
@@ -20,8 +19,8 @@ use crate::fault::{Fault, Kind, Result};
 use crate::local::LocalExecutor;
 use crate::plane::Worker;
 
-/// From a request's head to its answer's, the request's body included.
-const HTTP_SECONDS: Duration = Duration::from_secs(60);
+/// Longest wait for a request's body, and for the answer's head.
+pub const HTTP_SECONDS: Duration = Duration::from_secs(60);
 const IDLE_CONNECTIONS: usize = 8;
 const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
@@ -37,7 +36,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// One worker with its ways to the servers in Python.
 pub struct Gateway {
     pub worker: Rc<Worker>,
-    idle: RefCell<Vec<http1::SendRequest<Incoming>>>,
+    idle: RefCell<Vec<http1::SendRequest<Body>>>,
     grpc: RefCell<Option<http2::SendRequest<Body>>>,
 }
 
@@ -47,7 +46,7 @@ impl Gateway {
     }
 
     /// The HTTP server's answer.
-    pub async fn http(&self, mut request: Request<Incoming>) -> Result<Response<Body>> {
+    pub async fn http(&self, mut request: Request<Body>) -> Result<Response<Body>> {
         strip(request.headers_mut());
         *request.version_mut() = Version::HTTP_11;
         if !request.headers().contains_key(HOST) {
@@ -67,7 +66,7 @@ impl Gateway {
         Ok(Response::from_parts(parts, Body::Proxied(body)))
     }
 
-    async fn http_connection(&self) -> Result<http1::SendRequest<Incoming>> {
+    async fn http_connection(&self) -> Result<http1::SendRequest<Body>> {
         loop {
             let Some(mut sender) = self.idle.borrow_mut().pop() else { break };
             if !sender.is_closed() && sender.ready().await.is_ok() {

@@ -1,27 +1,32 @@
 //! The REST port: inference is answered here, everything else by the HTTP server in Python.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
+use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue,
     RETRY_AFTER, VARY,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use crate::body::{Body, collect, unknown_length};
+use crate::body::{Body, collect, discard, unknown_length};
 use crate::compression::{Encoding, deflate, inflate};
 use crate::fault::{Fault, Kind, Result};
 use crate::headers::{self, CACHE, PREDICTION_ID};
 use crate::json;
 use crate::observed::Observed;
 use crate::plane::{Answer, Call, Phase};
-use crate::proxy::Gateway;
+use crate::proxy::{Gateway, HTTP_SECONDS};
 use crate::stats::Protocol;
 
 const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+/// How long a refused request's body is waited for.
+const DRAIN: Duration = Duration::from_secs(1);
 /// Paths that anyone may ask, for probes and scrapers.
 const OPEN: [&str; 5] = ["/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"];
 
@@ -50,42 +55,72 @@ fn asked(path: &str) -> Asked<'_> {
 pub async fn handle(gateway: Rc<Gateway>, request: Request<Incoming>) -> Response<Body> {
     // As the server in Python reads it, or a key's models could be evaded.
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
-    let mut response = match asked(&path) {
+    let (parts, mut body) = request.into_parts();
+    // Whoever waits for leave to send its body is not to be given it now.
+    let asks_first = parts.headers.contains_key(EXPECT);
+    let result = match asked(&path) {
         Asked::Infer { model, version } => {
             let mut observed = Observed::new(&gateway.worker.plane, Protocol::Rest);
-            let result = infer(&gateway, model, version, request, &mut observed).await;
+            let result = infer(&gateway, model, version, &parts, &mut body, &mut observed).await;
             observed.end(result.as_ref().err());
             result
         }
-        Asked::Other { model } => other(&gateway, &path, model, request).await,
-    }
-    .unwrap_or_else(|fault| refusal(&fault));
+        Asked::Other { model } => other(&gateway, &path, model, parts, &mut body).await,
+    };
+    let mut response = match result {
+        Ok(response) => response,
+        Err(fault) => {
+            let mut response = refusal(&fault);
+            let most = gateway.worker.plane.config.max_body_bytes;
+            if (asks_first && !body.is_end_stream()) || !drained(&mut body, most).await {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    };
     if *gateway.worker.plane.phase.borrow() >= Phase::Draining {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
+/// Whether what was left of a refused request's body has come: else its connection cannot be used again, and a caller
+/// that is still sending might be cut off before it reads why.
+async fn drained(body: &mut Incoming, max_bytes: usize) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    if body.size_hint().lower() > max_bytes as u64 {
+        return false;
+    }
+    let rest = tokio::time::timeout(DRAIN, discard(body, max_bytes)).await;
+    rest.is_ok_and(|result| result.is_ok())
+}
+
 async fn other(
     gateway: &Gateway,
     path: &str,
     model: Option<&str>,
-    mut request: Request<Incoming>,
+    mut parts: Parts,
+    body: &mut Incoming,
 ) -> Result<Response<Body>> {
-    request.headers_mut().remove(headers::CALLER);
-    if !OPEN.contains(&path) {
-        let auth = gateway.worker.plane.auth.load();
-        if let Some(caller) = auth.caller(authorization(request.headers()))? {
-            if let Some(model) = model {
-                caller.may_use(model)?;
-            }
-            caller.spend()?;
-            if let Ok(name) = HeaderValue::from_str(&caller.name) {
-                request.headers_mut().insert(headers::CALLER, name);
-            }
+    parts.headers.remove(headers::CALLER);
+    let plane = &gateway.worker.plane;
+    if !OPEN.contains(&path)
+        && let Some(caller) = plane.auth.load().caller(authorization(&parts.headers))?
+    {
+        if let Some(model) = model {
+            caller.may_use(model)?;
+        }
+        caller.spend()?;
+        if let Ok(name) = HeaderValue::from_str(&caller.name) {
+            parts.headers.insert(headers::CALLER, name);
         }
     }
-    gateway.http(request).await
+    let read = tokio::time::timeout(HTTP_SECONDS, collect(body, plane.config.max_body_bytes, unknown_length)).await;
+    let (data, _) = read.map_err(|_| Fault::new(Kind::DeadlineExceeded, "the body did not come in time"))??;
+    let data = if data.is_empty() { Body::empty() } else { Body::from(data) };
+    gateway.http(Request::from_parts(parts, data)).await
 }
 
 fn authorization(headers: &HeaderMap) -> Option<&str> {
@@ -96,11 +131,11 @@ async fn infer(
     gateway: &Gateway,
     model: &str,
     version: &str,
-    request: Request<Incoming>,
+    parts: &Parts,
+    body: &mut Incoming,
     observed: &mut Observed<'_>,
 ) -> Result<Response<Body>> {
     let worker = &gateway.worker;
-    let (parts, mut body) = request.into_parts();
     if parts.method != Method::POST {
         return Err(Fault::new(Kind::MethodNotAllowed, "inference is asked for with POST"));
     }
@@ -121,7 +156,7 @@ async fn infer(
     };
     let encoding = Encoding::parse(headers::text(&parts.headers, CONTENT_ENCODING.as_str()))?;
     let read =
-        tokio::time::timeout_at(call.deadline.into(), collect(&mut body, config.max_body_bytes, unknown_length)).await;
+        tokio::time::timeout_at(call.deadline.into(), collect(body, config.max_body_bytes, unknown_length)).await;
     let (mut data, _) = read.map_err(|_| Fault::new(Kind::DeadlineExceeded, "the body did not come in time"))??;
     if let Some(encoding) = encoding {
         data = inflate(&data, encoding, config.max_body_bytes).await?;
@@ -188,10 +223,6 @@ pub fn refusal(fault: &Fault) -> Response<Body> {
         }
         Kind::Unauthenticated => {
             headers.insert(hyper::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        // What is left of a body that was not read must not be taken for the next request.
-        Kind::TooLarge | Kind::Cancelled => {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         kind if kind.retryable() => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
