@@ -1,11 +1,15 @@
 """Predictions asked for on the topic `requests`."""
 
+import math
 from pathlib import Path
 
 import grpc
 import pytest
 from gateway_helpers import counted, probability, serve_as
 from tidemill.v1.prediction_pb2 import Column, Numbers, PredictionRequest, Texts
+from tidemill_contracts.manifest import TensorSpec
+from tidemill_gateway.domain.tensors import to_numbers
+from tidemill_gateway.scoring import tensor_of
 from tidemill_gateway.testing.running import RunningGateway, running_gateway
 from tidemill_runtime.errors import InvalidInput, NotFound, TidemillError, TooLarge, Unavailable
 from tidemill_runtime.events import Event, new_event
@@ -130,3 +134,17 @@ async def test_predictions_asked_for_on_the_topic_are_kept_however_many_wait(tmp
         event = asked(numbers("distance", 1, 2, 3))
         await running.gateway.scoring.on_request(event)
         assert {f"{event.id}:{row}" for row in range(3)} <= set(logged_rows(running))
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value"), [("INT8", 200.0), ("INT64", 1e20), ("UINT8", -1.0), ("INT32", float("inf"))]
+)
+def test_a_whole_number_that_its_datatype_does_not_hold_is_refused(datatype: str, value: float) -> None:
+    with pytest.raises(InvalidInput, match="'x'"):
+        tensor_of(TensorSpec(name="x", datatype=datatype, shape=(-1, 1)), numbers("x", value), 1)
+
+
+def test_numbers_are_given_as_bf16_too() -> None:
+    tensor = tensor_of(TensorSpec(name="x", datatype="BF16", shape=(-1, 1)), numbers("x", 1.5, float("nan")), 2)
+    assert to_numbers(tensor)[0] == 1.5
+    assert math.isnan(to_numbers(tensor)[1])

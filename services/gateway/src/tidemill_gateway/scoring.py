@@ -6,11 +6,11 @@ from tidemill_contracts.manifest import TensorSpec
 from tidemill_runtime.errors import InvalidInput
 from tidemill_runtime.events import Event
 
-from tidemill_gateway.adapters.inference import Inference
-from tidemill_gateway.domain.tensors import BYTES, FLOATS, NUMPY_TYPES, Tensor, pack_texts
+from tidemill_gateway.adapters.inference import EVENT_TIME, PREDICTION_ID, PROTOCOL, Inference
+from tidemill_gateway.domain.json_values import pack
+from tidemill_gateway.domain.tensors import BFLOAT16, BYTES, FLOATS, NUMPY_TYPES, Tensor, bfloat16_of
 from tidemill_gateway.prediction_log import PredictionLog
 from tidemill_gateway.serving import ServedModels
-from tidemill_gateway.transports.rest import EVENT_TIME, PREDICTION_ID
 
 
 class Scoring:
@@ -33,7 +33,7 @@ class Scoring:
             raise InvalidInput(f"unknown input {unknown[0]!r}")
         rows = max((_rows(column) for column in asked.inputs), default=0)
         inputs = [tensor_of(spec, given.get(spec.name), rows) for spec in signature.inputs]
-        metadata = {"tidemill-protocol": "kafka", PREDICTION_ID: event.id}
+        metadata = {PROTOCOL: "kafka", PREDICTION_ID: event.id}
         if asked.HasField("event_time"):
             metadata[EVENT_TIME] = str(asked.event_time.ToMicroseconds())
         if event.traceparent:
@@ -50,13 +50,18 @@ def tensor_of(spec: TensorSpec, column: Column | None, rows: int) -> Tensor:
         texts = list(column.texts.values) if column is not None else [""] * count
         if len(texts) != count or (column is not None and not column.HasField("texts")):
             raise InvalidInput(f"input {spec.name!r}: {count} texts are expected")
-        return Tensor(spec.name, spec.datatype, shape, pack_texts([text.encode() for text in texts]))
+        return Tensor(spec.name, spec.datatype, shape, pack(spec.name, spec.datatype, texts))
     numbers = np.array(column.numbers.values if column is not None else [np.nan] * count, dtype=np.float64)
     if numbers.size != count or (column is not None and not column.HasField("numbers")):
         raise InvalidInput(f"input {spec.name!r}: {count} numbers are expected")
-    if spec.datatype not in FLOATS and not np.array_equal(numbers, np.rint(numbers)):
-        raise InvalidInput(f"input {spec.name!r}: a value is missing or no whole number")
-    with np.errstate(all="ignore"):
+    if spec.datatype not in FLOATS:
+        if not (np.isfinite(numbers) & (numbers == np.rint(numbers))).all():
+            raise InvalidInput(f"input {spec.name!r}: a value is missing or no whole number")
+        whole = [int(number) for number in numbers.tolist()]
+        return Tensor(spec.name, spec.datatype, shape, pack(spec.name, spec.datatype, whole))
+    with np.errstate(over="ignore"):
+        if spec.datatype == BFLOAT16:
+            return Tensor(spec.name, spec.datatype, shape, bfloat16_of(numbers.astype(np.float32)))
         return Tensor(spec.name, spec.datatype, shape, numbers.astype(NUMPY_TYPES[spec.datatype]).tobytes())
 
 

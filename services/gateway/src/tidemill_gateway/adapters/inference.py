@@ -7,11 +7,20 @@ from typing import Any
 import grpc
 import grpc.aio
 from tidemill_runtime.errors import DeadlineExceeded, InvalidInput, NotFound, TidemillError, TooLarge, Unavailable
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc import service_pb2_grpc
 
 from tidemill_gateway.adapters.plane import Sockets
-from tidemill_gateway.adapters.triton import OVERHEAD_BYTES, tensors_of
+from tidemill_gateway.adapters.triton import OVERHEAD_BYTES, request_of, tensors_of
 from tidemill_gateway.domain.tensors import Tensor
+
+EVENT_TIME = "tidemill-event-time"
+TIMEOUT = "tidemill-timeout"
+TRACE = ("traceparent", "tracestate", "baggage")
+PREDICTION_ID = "tidemill-prediction-id"
+PROTOCOL = "tidemill-protocol"
+LOGGED = "tidemill-logged"
+STICKY = "tidemill-sticky"
+"""Names of headers and metadata; the last four are taken from this process only."""
 
 _KINDS = (InvalidInput, NotFound, TooLarge, Unavailable, DeadlineExceeded)
 _ERRORS: dict[Any, type[TidemillError]] = {getattr(grpc.StatusCode, kind.grpc_code): kind for kind in _KINDS}
@@ -58,24 +67,16 @@ class Inference:
         metadata: Mapping[str, str],
         *,
         version: int | None = None,
-        seconds: float | None = None,
     ) -> Answer:
         """The answer of the version that the route gives the request, or of `version`.
 
-        `metadata` is the caller's and this process's own: `tidemill-protocol`, `tidemill-prediction-id`,
-        `tidemill-logged`. Raises NotFound, InvalidInput, TooLarge, Unavailable or DeadlineExceeded.
+        `metadata` is the caller's and this process's own, by the names above. Raises NotFound, InvalidInput,
+        TooLarge, Unavailable or DeadlineExceeded.
         """
-        request = service_pb2.ModelInferRequest(
-            model_name=model,
-            model_version="" if version is None else str(version),
-            inputs=[
-                service_pb2.ModelInferRequest.InferInputTensor(name=item.name, datatype=item.datatype, shape=item.shape)
-                for item in inputs
-            ],
-            raw_input_contents=[item.raw for item in inputs],
-        )
+        request = request_of(model, inputs)
+        request.model_version = "" if version is None else str(version)
         try:
-            response = await self._stub.ModelInfer(request, timeout=seconds, metadata=tuple(metadata.items()))
+            response = await self._stub.ModelInfer(request, metadata=tuple(metadata.items()))
         except grpc.aio.AioRpcError as error:
             raise _ERRORS.get(error.code(), TidemillError)(error.details() or error.code().name) from None
         outputs = tuple(tensors_of(response))

@@ -79,15 +79,8 @@ class Triton:
 
     async def infer(self, name: str, inputs: Sequence[Tensor], outputs: Sequence[str], seconds: float) -> list[Tensor]:
         """The named outputs; raises Unavailable (also if the model is not loaded), DeadlineExceeded, InvalidInput."""
-        request = service_pb2.ModelInferRequest(
-            model_name=name,
-            inputs=[
-                service_pb2.ModelInferRequest.InferInputTensor(name=item.name, datatype=item.datatype, shape=item.shape)
-                for item in inputs
-            ],
-            outputs=[service_pb2.ModelInferRequest.InferRequestedOutputTensor(name=output) for output in outputs],
-            raw_input_contents=[item.raw for item in inputs],
-        )
+        request = request_of(name, inputs)
+        request.outputs.extend(service_pb2.ModelInferRequest.InferRequestedOutputTensor(name=one) for one in outputs)
         response = await _answered(self._stub.ModelInfer(request, timeout=seconds), "the model server")
         return tensors_of(response)
 
@@ -155,6 +148,18 @@ class Tritons:
         if not live:
             raise Unavailable(f"{name}: no model server answers")
         return list(await asyncio.gather(*(call(server) for server in live)))
+
+
+def request_of(model: str, inputs: Sequence[Tensor]) -> Any:
+    """A `ModelInferRequest` for the inputs, raw."""
+    return service_pb2.ModelInferRequest(
+        model_name=model,
+        inputs=[
+            service_pb2.ModelInferRequest.InferInputTensor(name=item.name, datatype=item.datatype, shape=item.shape)
+            for item in inputs
+        ],
+        raw_input_contents=[item.raw for item in inputs],
+    )
 
 
 def tensors_of(response: Any) -> list[Tensor]:

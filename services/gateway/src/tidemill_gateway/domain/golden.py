@@ -32,14 +32,14 @@ def difference(signature: Signature, golden: Golden, outputs: Sequence[Tensor], 
         if spec.name not in given or spec.name not in wanted:
             return f"output {spec.name!r} is missing"
         expected = _first_rows(wanted[spec.name], max_rows)
-        cause = output_fault(spec, given[spec.name], expected.shape[0])
+        cause = _output_fault(spec, given[spec.name], expected.shape[0])
         cause = cause or _deviation(given[spec.name], expected, golden.tolerance)
         if cause:
             return cause
     return None
 
 
-def output_fault(spec: TensorSpec, tensor: Tensor, rows: int) -> str | None:
+def _output_fault(spec: TensorSpec, tensor: Tensor, rows: int) -> str | None:
     """What is wrong with the form of an output of `rows` rows; None if it is as the signature says."""
     shape = (rows, *spec.shape[1:])
     if tensor.datatype != spec.datatype or tensor.shape != shape:

@@ -7,7 +7,17 @@ from fastapi import APIRouter, Request, Response
 from tidemill_contracts.manifest import Signature
 from tidemill_runtime.errors import InvalidInput, TidemillError
 
-from tidemill_gateway.adapters.inference import Answer, Inference
+from tidemill_gateway.adapters.inference import (
+    EVENT_TIME,
+    LOGGED,
+    PREDICTION_ID,
+    PROTOCOL,
+    STICKY,
+    TIMEOUT,
+    TRACE,
+    Answer,
+    Inference,
+)
 from tidemill_gateway.domain.explanation import check_explainable, contributions, occluded
 from tidemill_gateway.domain.json_values import parse_object
 from tidemill_gateway.domain.named import results_of, tensors_of
@@ -17,10 +27,7 @@ from tidemill_gateway.routes import Routes
 from tidemill_gateway.serving import ServedModels
 from tidemill_gateway.transports.answers import json_response
 from tidemill_gateway.transports.bodies import body_of
-from tidemill_gateway.transports.rest import EVENT_TIME, PREDICTION_ID
 
-PASSED_HEADERS = ("traceparent", "tracestate", "baggage")
-TIMEOUT = "tidemill-timeout"
 MAX_TIME_CHARACTERS = 64
 _PREDICT_FIELDS = {"instances", "event_time", "explain"}
 _PREDICT_BODY = {
@@ -115,10 +122,10 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _metadata(headers: Mapping[str, str], document: dict[str, Any], sticky_header: str) -> dict[str, str]:
     """What the data plane is told of the caller's headers; values that are no printable ASCII cannot be passed on."""
-    passed = {name: headers[name] for name in PASSED_HEADERS if _is_plain(headers.get(name, ""))}
-    metadata = {**passed, "tidemill-protocol": "predict"}
+    passed = {name: headers[name] for name in TRACE if _is_plain(headers.get(name, ""))}
+    metadata = {**passed, PROTOCOL: "predict"}
     if sticky := headers.get(sticky_header, "") if sticky_header else "":
-        metadata["tidemill-sticky"] = sticky.encode("latin-1", "replace").hex()
+        metadata[STICKY] = sticky.encode("latin-1", "replace").hex()
     for name in (EVENT_TIME, TIMEOUT):
         if name in headers:
             metadata[name] = _plain(name, headers[name])
@@ -131,7 +138,7 @@ async def _explanations(
     inference: Inference, signature: Signature, inputs: list[Tensor], answer: Answer, max_rows: int
 ) -> list[dict[str, Any]]:
     """Answers of the same version to each row without each field; they are neither logged nor counted."""
-    metadata = {"tidemill-protocol": "predict", "tidemill-logged": "false"}
+    metadata = {PROTOCOL: "predict", LOGGED: "false"}
     names, parts = occluded(signature, inputs, answer.rows, max_rows)
     answers = [await inference.infer(answer.model, part, metadata, version=answer.version) for part in parts]
     return contributions(names, answer.outputs, [part.outputs for part in answers], answer.rows)

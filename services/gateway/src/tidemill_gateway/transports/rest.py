@@ -11,9 +11,6 @@ from tidemill_gateway.transports.bodies import body_of
 from tidemill_gateway.transports.plain import plain
 from tidemill_gateway.transports.views import Views, parse_version
 
-PREDICTION_ID = "tidemill-prediction-id"
-EVENT_TIME = "tidemill-event-time"
-
 
 def router(
     views: Views, inspection: Inspection, ready: Callable[[], Awaitable[bool]], max_body_bytes: int
