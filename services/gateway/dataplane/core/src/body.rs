@@ -3,17 +3,25 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout_at;
 
 use crate::fault::{Fault, Kind, Result};
 
 /// Pieces up to this size together are sent as one.
 const JOINED_BYTES: usize = 16 << 10;
+/// Of HTTP/2, on either side: large tensors go in few frames.
+pub const FRAME_BYTES: u32 = 256 << 10;
+pub const SEND_BYTES: usize = 2 << 20;
+/// What a gRPC message may have beyond its tensors.
+pub const OVERHEAD_BYTES: usize = 1 << 20;
 
 /// Room made for a body before it has come: what its beginning says is only a promise.
 const MOST_RESERVED: usize = 4 << 20;
@@ -130,7 +138,7 @@ pub async fn collect(
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let mut trailers = None;
-    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
+    while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| broken(&error))?;
         match frame.into_data() {
             Ok(data) if first.is_empty() && rest.is_empty() => first = data,
@@ -152,10 +160,23 @@ pub async fn collect(
     Ok((if rest.is_empty() { first } else { rest.freeze() }, trailers))
 }
 
+/// `collect`, as far as it comes until `deadline`; then DeadlineExceeded.
+pub async fn collect_until(
+    body: &mut Incoming,
+    deadline: Instant,
+    max_bytes: usize,
+    expected: fn(&[u8]) -> usize,
+) -> Result<Bytes> {
+    match timeout_at(deadline.into(), collect(body, max_bytes, expected)).await {
+        Ok(collected) => collected.map(|(data, _)| data),
+        Err(_) => Err(Fault::new(Kind::DeadlineExceeded, "the body did not come in time")),
+    }
+}
+
 /// Reads the rest of a body and forgets it; TooLarge where it has more than `max_bytes`.
 pub async fn discard(body: &mut Incoming, max_bytes: usize) -> Result<()> {
     let mut left = max_bytes as u64;
-    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
+    while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| broken(&error))?;
         let size = frame.data_ref().map_or(0, |data| data.len() as u64);
         let too_large = || Fault::new(Kind::TooLarge, "the rest of the body is not read");

@@ -1,7 +1,6 @@
 //! The gRPC port: inference, single and streamed, is answered here, everything else by the gRPC server in Python.
 //! Source: gRPC over HTTP/2.
 
-use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,21 +8,21 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::sync::mpsc::{Sender, channel};
 
-use crate::body::{Body, collect, framed, framed_length};
+use crate::body::{Body, OVERHEAD_BYTES, collect, collect_until, discard, framed, framed_length};
 use crate::compression::{Encoding, inflate};
 use crate::fault::{Fault, Kind, Result};
-use crate::headers::{self, CACHE, LOGGED, PREDICTION_ID, PROTOCOL, STICKY};
+use crate::headers::{self, CACHE, LOGGED, PREDICTION_ID, PROTOCOL, STICKY, authorization, unindexed};
 use crate::observed::Observed;
 use crate::plane::{Answer, Call, Phase};
 use crate::proxy::Gateway;
 use crate::stats::Protocol;
-use crate::upstream::NOT_INDEXED;
 use crate::wire;
 
 const SERVICE: &str = "/inference.GRPCInferenceService/";
@@ -37,7 +36,6 @@ const OPEN: [&str; 4] = [
 const OF_A_MODEL: [&str; 4] = ["ModelReady", "ModelMetadata", "ModelStatistics", "ModelConfig"];
 const DRAIN: Duration = Duration::from_secs(1);
 const STREAM_DRAIN: Duration = Duration::from_millis(200);
-const OVERHEAD_BYTES: usize = 1 << 20;
 /// Messages of one stream that are answered at once, and answers that wait for a slow reader.
 const STREAM_PARALLEL: usize = 16;
 /// Source: gRPC over HTTP/2, "Percent-Encoded".
@@ -80,10 +78,6 @@ async fn other(gateway: &Gateway, path: &str, request: Request<Incoming>) -> Res
     gateway.grpc(Request::from_parts(parts, Body::from(data))).await
 }
 
-fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers.get("authorization").and_then(|value| value.to_str().ok())
-}
-
 fn call_of<'a>(gateway: &Gateway, headers: &'a HeaderMap, trusted: bool) -> Result<Call<'a>> {
     let text = |name: &str| if trusted { headers::text(headers, name) } else { "" };
     let given = text(PREDICTION_ID);
@@ -117,8 +111,7 @@ async fn unary(gateway: &Gateway, request: Request<Incoming>, trusted: bool) -> 
             let mut response = Response::new(Body::grpc(message_of(&answer), Some(status(None))));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            if let Ok(mut id) = HeaderValue::from_str(&answer.prediction_id) {
-                id.set_sensitive(NOT_INDEXED);
+            if let Some(id) = unindexed(&answer.prediction_id) {
                 headers.insert(PREDICTION_ID, id);
             }
             if answer.cached {
@@ -133,9 +126,7 @@ async fn unary(gateway: &Gateway, request: Request<Incoming>, trusted: bool) -> 
 /// Refuses a call, and lets what its caller still sends come to its end: cut off, it might not see why.
 fn refuse(fault: &Fault, mut body: Incoming) -> Response<Body> {
     if !body.is_end_stream() {
-        tokio::task::spawn_local(tokio::time::timeout(DRAIN, async move {
-            while let Some(Ok(_)) = next_frame(&mut body).await {}
-        }));
+        tokio::task::spawn_local(tokio::time::timeout(DRAIN, async move { discard(&mut body, usize::MAX).await }));
     }
     refusal(fault)
 }
@@ -151,8 +142,7 @@ async fn infer(
     let caller = if trusted { None } else { worker.plane.auth.load().caller(authorization(headers))? };
     let call = call_of(gateway, headers, trusted)?;
     let most = worker.plane.config.max_body_bytes;
-    let read = tokio::time::timeout_at(call.deadline.into(), collect(body, most + OVERHEAD_BYTES, framed_length)).await;
-    let (data, _) = read.map_err(|_| Fault::new(Kind::DeadlineExceeded, "the message did not come in time"))??;
+    let data = collect_until(body, call.deadline, most + OVERHEAD_BYTES, framed_length).await?;
     let mut buffer = Frames { buffer: BytesMut::new(), whole: Some(data) };
     let message = buffer.next().ok_or_else(|| Fault::invalid("the call has no whole message"))?;
     if !buffer.is_empty() {
@@ -265,8 +255,7 @@ fn stream(gateway: Rc<Gateway>, request: Request<Incoming>, trusted: bool) -> Re
 fn refuse_stream(fault: Fault, mut body: Incoming) -> Response<Body> {
     let (sender, receiver) = channel(1);
     tokio::task::spawn_local(async move {
-        let sent = async { while let Some(Ok(_)) = next_frame(&mut body).await {} };
-        let _ = tokio::time::timeout(STREAM_DRAIN, sent).await;
+        let _ = tokio::time::timeout(STREAM_DRAIN, discard(&mut body, usize::MAX)).await;
         // A caller that is gone needs no end.
         let _ = sender.send(Frame::trailers(status(Some(&fault)))).await;
     });
@@ -308,7 +297,7 @@ async fn answer_stream(
             }
         };
         tokio::select! {
-            frame = next_frame(&mut body), if reads => match frame {
+            frame = body.frame(), if reads => match frame {
                 Some(Ok(frame)) => if let Ok(data) = frame.into_data() { frames.push(data) },
                 Some(Err(_)) => return,
                 None => open = false,
@@ -333,10 +322,6 @@ async fn answer_stream(
     }
     // A caller that is gone needs no end.
     let _ = sender.send(Frame::trailers(status(end.as_ref()))).await;
-}
-
-async fn next_frame(body: &mut Incoming) -> Option<std::result::Result<Frame<Bytes>, hyper::Error>> {
-    std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await
 }
 
 async fn answer_one(gateway: &Gateway, headers: &HeaderMap, framed: Framed, trusted: bool) -> Vec<Bytes> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use crate::fault::{Fault, Result, shown};
 
@@ -20,6 +20,18 @@ const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 /// A header's text; empty where it is absent or no text.
 pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// What a caller shows to prove who it is.
+pub fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
+}
+
+/// A value that never comes again, and so is not worth a place in HPACK's table.
+pub fn unindexed(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// The text that hexadecimal digits stand for; None where there are none.

@@ -1,23 +1,23 @@
 //! The REST port: inference is answered here, everything else by the HTTP server in Python.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue,
-    RETRY_AFTER, VARY,
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER,
+    VARY,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use crate::body::{Body, collect, discard, unknown_length};
+use crate::body::{Body, collect_until, discard, unknown_length};
 use crate::compression::{Encoding, deflate, inflate};
 use crate::fault::{Fault, Kind, Result};
-use crate::headers::{self, CACHE, PREDICTION_ID};
+use crate::headers::{self, CACHE, PREDICTION_ID, authorization};
 use crate::json;
 use crate::observed::Observed;
 use crate::plane::{Answer, Call, Phase};
@@ -117,14 +117,10 @@ async fn other(
             parts.headers.insert(headers::CALLER, name);
         }
     }
-    let read = tokio::time::timeout(HTTP_SECONDS, collect(body, plane.config.max_body_bytes, unknown_length)).await;
-    let (data, _) = read.map_err(|_| Fault::new(Kind::DeadlineExceeded, "the body did not come in time"))??;
+    let deadline = Instant::now() + HTTP_SECONDS;
+    let data = collect_until(body, deadline, plane.config.max_body_bytes, unknown_length).await?;
     let data = if data.is_empty() { Body::empty() } else { Body::from(data) };
     gateway.http(Request::from_parts(parts, data)).await
-}
-
-fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
 }
 
 async fn infer(
@@ -155,9 +151,7 @@ async fn infer(
         logged: true,
     };
     let encoding = Encoding::parse(headers::text(&parts.headers, CONTENT_ENCODING.as_str()))?;
-    let read =
-        tokio::time::timeout_at(call.deadline.into(), collect(body, config.max_body_bytes, unknown_length)).await;
-    let (mut data, _) = read.map_err(|_| Fault::new(Kind::DeadlineExceeded, "the body did not come in time"))??;
+    let mut data = collect_until(body, call.deadline, config.max_body_bytes, unknown_length).await?;
     if let Some(encoding) = encoding {
         data = inflate(&data, encoding, config.max_body_bytes).await?;
     }

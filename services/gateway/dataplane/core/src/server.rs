@@ -20,6 +20,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
+use crate::body::{FRAME_BYTES, SEND_BYTES};
 use crate::config::Listen;
 use crate::local::LocalExecutor;
 use crate::plane::{Phase, Plane, Worker};
@@ -34,8 +35,6 @@ const MAX_HEADERS: usize = 100;
 const MAX_STREAMS: u32 = 1024;
 const WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-const FRAME_BYTES: u32 = 256 << 10;
-const SEND_BYTES: usize = 2 << 20;
 const PING_SECONDS: f64 = 60.0;
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
@@ -54,6 +53,8 @@ impl Server {
             Some(files) => Some((tls::acceptor(files, &[b"http/1.1"])?, tls::acceptor(files, &[b"h2"])?)),
             None => None,
         };
+        // Said here: on its thread a worker could not say what is wrong.
+        Worker::new(plane.clone())?;
         let shared = config.workers > 1;
         let mut sockets = Vec::new();
         for _ in 0..config.workers.max(1) {
@@ -65,8 +66,6 @@ impl Server {
         let mut internal = Some(internal);
         let mut threads = Vec::new();
         for (number, (http, grpc)) in sockets.into_iter().enumerate() {
-            let worker = Worker::new(plane.clone())?;
-            drop(worker);
             let (plane, acceptors, internal) = (plane.clone(), acceptors.clone(), internal.take());
             let thread = std::thread::Builder::new().name(format!("dataplane-{number}"));
             let run = move || serve(&plane, http, grpc, internal, acceptors);

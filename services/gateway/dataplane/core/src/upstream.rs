@@ -14,23 +14,19 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
-use crate::body::{Body, collect, framed_length};
+use crate::body::{Body, FRAME_BYTES, OVERHEAD_BYTES, SEND_BYTES, collect, framed_length};
 use crate::fault::{Fault, Kind, Result};
+use crate::headers::unindexed;
 use crate::local::LocalExecutor;
 
 /// A server that is silent for so long is at fault, however long its caller would have waited.
 const LONG_SECONDS: f64 = 1.5;
-/// A value that never comes again is not worth a place in HPACK's table.
-pub const NOT_INDEXED: bool = true;
 const TIMEOUT_SLACK_MILLIS: u128 = 250;
 const CONNECT_SECONDS: f64 = 1.0;
 const WINDOW_BYTES: u32 = 8 << 20;
-const FRAME_BYTES: u32 = 256 << 10;
-const SEND_BYTES: usize = 2 << 20;
 const FAILURES_TO_OPEN: u32 = 5;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-const OVERHEAD_BYTES: usize = 1 << 20;
 const INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
 
 /// Requests whose answers are returned do not share a connection with copies.
@@ -46,34 +42,33 @@ pub enum Lane {
 #[derive(Debug, Default)]
 struct Breaker {
     failures: Cell<u32>,
-    closed_until: Cell<Option<Instant>>,
+    open_until: Cell<Option<Instant>>,
     trying: Cell<bool>,
 }
 
 impl Breaker {
     fn lets_pass(&self, now: Instant) -> bool {
-        self.closed_until.get().is_none_or(|until| now >= until && !self.trying.get())
+        self.open_until.get().is_none_or(|until| now >= until && !self.trying.get())
     }
 
     fn begin(&self) {
-        self.trying.set(self.closed_until.get().is_some());
+        self.trying.set(self.open_until.get().is_some());
     }
 
     fn succeeded(&self) {
         self.failures.set(0);
-        self.closed_until.set(None);
-        self.trying.set(false);
+        self.open_until.set(None);
     }
 
+    /// Whether that opens it.
     fn failed(&self, now: Instant) -> bool {
         let failures = self.failures.get().saturating_add(1);
         self.failures.set(failures);
-        self.trying.set(false);
         if failures < FAILURES_TO_OPEN {
             return false;
         }
         let pause = SHORTEST_PAUSE * 2u32.saturating_pow((failures - FAILURES_TO_OPEN).min(8));
-        self.closed_until.set(Some(now + pause.min(LONGEST_PAUSE)));
+        self.open_until.set(Some(now + pause.min(LONGEST_PAUSE)));
         true
     }
 }
@@ -160,24 +155,17 @@ impl Upstream {
 
     /// What an answer says of its server. A mirror's says nothing, nor does a time too short to be the server's fault.
     fn judge(&self, endpoint: &Endpoint, lane: Lane, began: Instant, result: &Result<Bytes>) {
-        let failed = match result {
-            Err(fault) if fault.kind == Kind::Unavailable => true,
-            Err(fault) if fault.kind == Kind::DeadlineExceeded => {
-                if began.elapsed() < self.patience {
-                    return;
+        let kind = result.as_ref().err().map(|fault| fault.kind);
+        match (lane, kind) {
+            (Lane::Mirror, _) => {}
+            (_, Some(Kind::DeadlineExceeded)) if began.elapsed() < self.patience => {}
+            (Lane::Candidate, Some(Kind::Unavailable | Kind::DeadlineExceeded)) => {}
+            (Lane::Primary, Some(Kind::Unavailable | Kind::DeadlineExceeded)) => {
+                if endpoint.breaker.failed(Instant::now()) {
+                    endpoint.lane(lane).sender.borrow_mut().take();
                 }
-                true
             }
-            _ => false,
-        };
-        if !failed && !matches!(lane, Lane::Mirror) {
-            endpoint.breaker.succeeded();
-        }
-        if !failed || !matches!(lane, Lane::Primary) {
-            return;
-        }
-        if endpoint.breaker.failed(Instant::now()) {
-            endpoint.lane(lane).sender.borrow_mut().take();
+            _ => endpoint.breaker.succeeded(),
         }
     }
 
@@ -205,8 +193,7 @@ impl Upstream {
         request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
         // A little longer than ours, so that one side alone ends the call: Triton's own end can take the connection down.
         let left = deadline.saturating_duration_since(Instant::now()).as_millis() + TIMEOUT_SLACK_MILLIS;
-        if let Ok(mut left) = HeaderValue::from_str(&format!("{left}m")) {
-            left.set_sensitive(NOT_INDEXED);
+        if let Some(left) = unindexed(&format!("{left}m")) {
             request.headers_mut().insert(HeaderName::from_static("grpc-timeout"), left);
         }
         let broken = |_| Fault::unavailable();
@@ -273,8 +260,8 @@ async fn connect(address: &str) -> std::result::Result<SendRequest<Body>, Box<dy
 }
 
 fn message_of(data: &Bytes) -> Result<Bytes> {
-    match data.first_chunk::<5>() {
-        Some(&[0, a, b, c, d]) if u32::from_be_bytes([a, b, c, d]) as usize == data.len() - 5 => Ok(data.slice(5..)),
+    match data.first() {
+        Some(0) if framed_length(data) == data.len() => Ok(data.slice(5..)),
         _ => Err(Fault::new(Kind::Broken, "the model server's answer is not one gRPC message")),
     }
 }
