@@ -15,11 +15,13 @@ class ReleaseStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RELEASE_STRATEGY_SHADOW: _ClassVar[ReleaseStrategy]
     RELEASE_STRATEGY_CANARY: _ClassVar[ReleaseStrategy]
     RELEASE_STRATEGY_AB: _ClassVar[ReleaseStrategy]
+    RELEASE_STRATEGY_BANDIT: _ClassVar[ReleaseStrategy]
 RELEASE_STRATEGY_UNSPECIFIED: ReleaseStrategy
 RELEASE_STRATEGY_DIRECT: ReleaseStrategy
 RELEASE_STRATEGY_SHADOW: ReleaseStrategy
 RELEASE_STRATEGY_CANARY: ReleaseStrategy
 RELEASE_STRATEGY_AB: ReleaseStrategy
+RELEASE_STRATEGY_BANDIT: ReleaseStrategy
 
 class PolicyFinding(_message.Message):
     __slots__ = ("rule", "passed", "explanation")
@@ -103,3 +105,33 @@ class Route(_message.Message):
     reason: str
     sticky_field: str
     def __init__(self, model: _Optional[str] = ..., epoch: _Optional[int] = ..., arms: _Optional[_Iterable[_Union[Arm, _Mapping]]] = ..., mirrors: _Optional[_Iterable[_Union[Mirror, _Mapping]]] = ..., warm: _Optional[_Iterable[_Union[Arm, _Mapping]]] = ..., sticky_header: _Optional[str] = ..., reason: _Optional[str] = ..., sticky_field: _Optional[str] = ...) -> None: ...
+
+class RolloutChanged(_message.Message):
+    __slots__ = ("model", "version", "champion", "trigger", "phase", "stage", "share", "held", "actor", "reason", "epoch", "strategy", "risk")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CHAMPION_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    RISK_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    champion: int
+    trigger: str
+    phase: str
+    stage: int
+    share: float
+    held: bool
+    actor: str
+    reason: str
+    epoch: int
+    strategy: ReleaseStrategy
+    risk: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., champion: _Optional[int] = ..., trigger: _Optional[str] = ..., phase: _Optional[str] = ..., stage: _Optional[int] = ..., share: _Optional[float] = ..., held: _Optional[bool] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., strategy: _Optional[_Union[ReleaseStrategy, str]] = ..., risk: _Optional[str] = ...) -> None: ...

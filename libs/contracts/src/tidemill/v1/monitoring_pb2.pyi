@@ -164,7 +164,7 @@ class Notified(_message.Message):
     def __init__(self, alarm_id: _Optional[str] = ..., channel: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PanePartial(_message.Message):
-    __slots__ = ("model", "version", "partition", "start", "length", "watermark", "offset", "total", "slices", "embedding", "reconstruction", "outliers", "latency", "latency_buckets", "schema_violations", "invalid_outputs", "labels", "corrected", "censored", "mirror")
+    __slots__ = ("model", "version", "partition", "start", "length", "watermark", "offset", "total", "slices", "embedding", "reconstruction", "outliers", "latency", "latency_buckets", "schema_violations", "invalid_outputs", "labels", "corrected", "censored", "mirror", "epochs", "shadow")
     class SlicesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -199,6 +199,8 @@ class PanePartial(_message.Message):
     CORRECTED_FIELD_NUMBER: _ClassVar[int]
     CENSORED_FIELD_NUMBER: _ClassVar[int]
     MIRROR_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     partition: int
@@ -219,7 +221,37 @@ class PanePartial(_message.Message):
     corrected: int
     censored: int
     mirror: bool
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., partition: _Optional[int] = ..., start: _Optional[int] = ..., length: _Optional[int] = ..., watermark: _Optional[int] = ..., offset: _Optional[int] = ..., total: _Optional[_Union[SlicePartial, _Mapping]] = ..., slices: _Optional[_Mapping[str, SlicePartial]] = ..., embedding: _Optional[_Iterable[int]] = ..., reconstruction: _Optional[_Union[_reference_pb2.MetricSums, _Mapping]] = ..., outliers: _Optional[int] = ..., latency: _Optional[_Union[_reference_pb2.MetricSums, _Mapping]] = ..., latency_buckets: _Optional[_Iterable[int]] = ..., schema_violations: _Optional[_Mapping[str, int]] = ..., invalid_outputs: _Optional[int] = ..., labels: _Optional[_Iterable[_Union[LabelPane, _Mapping]]] = ..., corrected: _Optional[int] = ..., censored: _Optional[int] = ..., mirror: _Optional[bool] = ...) -> None: ...
+    epochs: _containers.RepeatedCompositeFieldContainer[EpochEvidence]
+    shadow: ShadowEvidence
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., partition: _Optional[int] = ..., start: _Optional[int] = ..., length: _Optional[int] = ..., watermark: _Optional[int] = ..., offset: _Optional[int] = ..., total: _Optional[_Union[SlicePartial, _Mapping]] = ..., slices: _Optional[_Mapping[str, SlicePartial]] = ..., embedding: _Optional[_Iterable[int]] = ..., reconstruction: _Optional[_Union[_reference_pb2.MetricSums, _Mapping]] = ..., outliers: _Optional[int] = ..., latency: _Optional[_Union[_reference_pb2.MetricSums, _Mapping]] = ..., latency_buckets: _Optional[_Iterable[int]] = ..., schema_violations: _Optional[_Mapping[str, int]] = ..., invalid_outputs: _Optional[int] = ..., labels: _Optional[_Iterable[_Union[LabelPane, _Mapping]]] = ..., corrected: _Optional[int] = ..., censored: _Optional[int] = ..., mirror: _Optional[bool] = ..., epochs: _Optional[_Iterable[_Union[EpochEvidence, _Mapping]]] = ..., shadow: _Optional[_Union[ShadowEvidence, _Mapping]] = ...) -> None: ...
+
+class EpochEvidence(_message.Message):
+    __slots__ = ("epoch", "predictions", "errors", "slow", "latency", "units")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    SLOW_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    predictions: int
+    errors: int
+    slow: int
+    latency: _reference_pb2.MetricSums
+    units: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, epoch: _Optional[int] = ..., predictions: _Optional[int] = ..., errors: _Optional[int] = ..., slow: _Optional[int] = ..., latency: _Optional[_Union[_reference_pb2.MetricSums, _Mapping]] = ..., units: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ShadowEvidence(_message.Message):
+    __slots__ = ("pairs", "agreements", "distance", "delay")
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENTS_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    DELAY_FIELD_NUMBER: _ClassVar[int]
+    pairs: int
+    agreements: int
+    distance: _reference_pb2.MetricSums
+    delay: _reference_pb2.MetricSums
+    def __init__(self, pairs: _Optional[int] = ..., agreements: _Optional[int] = ..., distance: _Optional[_Union[_reference_pb2.MetricSums, _Mapping]] = ..., delay: _Optional[_Union[_reference_pb2.MetricSums, _Mapping]] = ...) -> None: ...
 
 class SlicePartial(_message.Message):
     __slots__ = ("predictions", "errors", "labelled", "metrics", "score_positives", "score_negatives", "scores", "expected", "inputs", "outputs", "score_log_odds", "score_base")
@@ -281,24 +313,38 @@ class LabelPane(_message.Message):
     def __init__(self, start: _Optional[int] = ..., labelled: _Optional[int] = ..., metrics: _Optional[_Mapping[str, _reference_pb2.MetricSums]] = ...) -> None: ...
 
 class RolloutEvidence(_message.Message):
-    __slots__ = ("model", "version", "metric", "observations", "sums", "until", "since", "mirror")
+    __slots__ = ("model", "start", "length", "sequence", "complete_until", "arms")
     MODEL_FIELD_NUMBER: _ClassVar[int]
-    VERSION_FIELD_NUMBER: _ClassVar[int]
-    METRIC_FIELD_NUMBER: _ClassVar[int]
-    OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
-    SUMS_FIELD_NUMBER: _ClassVar[int]
-    UNTIL_FIELD_NUMBER: _ClassVar[int]
-    SINCE_FIELD_NUMBER: _ClassVar[int]
-    MIRROR_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    ARMS_FIELD_NUMBER: _ClassVar[int]
     model: str
+    start: int
+    length: int
+    sequence: int
+    complete_until: int
+    arms: _containers.RepeatedCompositeFieldContainer[ArmEvidence]
+    def __init__(self, model: _Optional[str] = ..., start: _Optional[int] = ..., length: _Optional[int] = ..., sequence: _Optional[int] = ..., complete_until: _Optional[int] = ..., arms: _Optional[_Iterable[_Union[ArmEvidence, _Mapping]]] = ...) -> None: ...
+
+class ArmEvidence(_message.Message):
+    __slots__ = ("version", "mirror", "predictions", "labelled", "epochs", "labels", "shadow")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    MIRROR_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    LABELLED_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     version: int
-    metric: str
-    observations: int
-    sums: _reference_pb2.MetricSums
-    until: _timestamp_pb2.Timestamp
-    since: _timestamp_pb2.Timestamp
     mirror: bool
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., metric: _Optional[str] = ..., observations: _Optional[int] = ..., sums: _Optional[_Union[_reference_pb2.MetricSums, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., mirror: _Optional[bool] = ...) -> None: ...
+    predictions: int
+    labelled: int
+    epochs: _containers.RepeatedCompositeFieldContainer[EpochEvidence]
+    labels: _containers.RepeatedCompositeFieldContainer[LabelPane]
+    shadow: ShadowEvidence
+    def __init__(self, version: _Optional[int] = ..., mirror: _Optional[bool] = ..., predictions: _Optional[int] = ..., labelled: _Optional[int] = ..., epochs: _Optional[_Iterable[_Union[EpochEvidence, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelPane, _Mapping]]] = ..., shadow: _Optional[_Union[ShadowEvidence, _Mapping]] = ...) -> None: ...
 
 class DeadLetter(_message.Message):
     __slots__ = ("topic", "partition", "offset", "consumer_group", "cause", "attempts", "key", "value", "headers", "failed_at")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctidemill/v1/prediction.proto\x12\x0btidemill.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x01\n\x06\x43olumn\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x30\n\x07numbers\x18\x02 \x01(\x0b\x32\x14.tidemill.v1.NumbersH\x00R\x07numbers\x12*\n\x05texts\x18\x03 \x01(\x0b\x32\x12.tidemill.v1.TextsH\x00R\x05texts\x12\x16\n\x06hashed\x18\x04 \x01(\x08R\x06hashedB\x08\n\x06values\";\n\x07Numbers\x12\x1a\n\x06values\x18\x01 \x03(\x01\x42\x02\x10\x01R\x06values\x12\x14\n\x05width\x18\x02 \x01(\x05R\x05width\"\x1f\n\x05Texts\x12\x16\n\x06values\x18\x01 \x03(\tR\x06values\"\xe1\x02\n\x0fPredictionBatch\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12(\n\x04role\x18\x03 \x01(\x0e\x32\x14.tidemill.v1.ArmRoleR\x04role\x12%\n\x0eprediction_ids\x18\x04 \x03(\tR\rpredictionIds\x12#\n\x0b\x65vent_times\x18\x05 \x03(\x03\x42\x02\x10\x01R\neventTimes\x12 \n\tlatencies\x18\x06 \x03(\x02\x42\x02\x10\x01R\tlatencies\x12+\n\x06inputs\x18\x07 \x03(\x0b\x32\x13.tidemill.v1.ColumnR\x06inputs\x12-\n\x07outputs\x18\x08 \x03(\x0b\x32\x13.tidemill.v1.ColumnR\x07outputs\x12\x14\n\x05\x65rror\x18\t \x01(\tR\x05\x65rror\x12\x14\n\x05\x65poch\x18\n \x01(\x03R\x05\x65poch\"\xbe\x01\n\x0bGroundTruth\x12#\n\rprediction_id\x18\x01 \x01(\tR\x0cpredictionId\x12\x1b\n\trecord_id\x18\x02 \x01(\tR\x08recordId\x12\x1a\n\x08pipeline\x18\x03 \x01(\tR\x08pipeline\x12\x14\n\x05label\x18\x04 \x01(\x01R\x05label\x12;\n\x0bobserved_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nobservedAt\"\xb5\x01\n\x10GroundTruthBatch\x12\x1a\n\x08pipeline\x18\x01 \x01(\tR\x08pipeline\x12%\n\x0eprediction_ids\x18\x02 \x03(\tR\rpredictionIds\x12\x1d\n\nrecord_ids\x18\x03 \x03(\tR\trecordIds\x12\x1a\n\x06labels\x18\x04 \x03(\x01\x42\x02\x10\x01R\x06labels\x12#\n\x0bobserved_at\x18\x05 \x03(\x03\x42\x02\x10\x01R\nobservedAt\"\x91\x01\n\x11PredictionRequest\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12+\n\x06inputs\x18\x02 \x03(\x0b\x32\x13.tidemill.v1.ColumnR\x06inputs\x12\x39\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime*N\n\x07\x41rmRole\x12\x18\n\x14\x41RM_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41RM_ROLE_PRIMARY\x10\x01\x12\x13\n\x0f\x41RM_ROLE_MIRROR\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctidemill/v1/prediction.proto\x12\x0btidemill.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x01\n\x06\x43olumn\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x30\n\x07numbers\x18\x02 \x01(\x0b\x32\x14.tidemill.v1.NumbersH\x00R\x07numbers\x12*\n\x05texts\x18\x03 \x01(\x0b\x32\x12.tidemill.v1.TextsH\x00R\x05texts\x12\x16\n\x06hashed\x18\x04 \x01(\x08R\x06hashedB\x08\n\x06values\";\n\x07Numbers\x12\x1a\n\x06values\x18\x01 \x03(\x01\x42\x02\x10\x01R\x06values\x12\x14\n\x05width\x18\x02 \x01(\x05R\x05width\"\x1f\n\x05Texts\x12\x16\n\x06values\x18\x01 \x03(\tR\x06values\"\xfb\x02\n\x0fPredictionBatch\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12(\n\x04role\x18\x03 \x01(\x0e\x32\x14.tidemill.v1.ArmRoleR\x04role\x12%\n\x0eprediction_ids\x18\x04 \x03(\tR\rpredictionIds\x12#\n\x0b\x65vent_times\x18\x05 \x03(\x03\x42\x02\x10\x01R\neventTimes\x12 \n\tlatencies\x18\x06 \x03(\x02\x42\x02\x10\x01R\tlatencies\x12+\n\x06inputs\x18\x07 \x03(\x0b\x32\x13.tidemill.v1.ColumnR\x06inputs\x12-\n\x07outputs\x18\x08 \x03(\x0b\x32\x13.tidemill.v1.ColumnR\x07outputs\x12\x14\n\x05\x65rror\x18\t \x01(\tR\x05\x65rror\x12\x14\n\x05\x65poch\x18\n \x01(\x03R\x05\x65poch\x12\x18\n\x05units\x18\x0b \x03(\x06\x42\x02\x10\x01R\x05units\"\xbe\x01\n\x0bGroundTruth\x12#\n\rprediction_id\x18\x01 \x01(\tR\x0cpredictionId\x12\x1b\n\trecord_id\x18\x02 \x01(\tR\x08recordId\x12\x1a\n\x08pipeline\x18\x03 \x01(\tR\x08pipeline\x12\x14\n\x05label\x18\x04 \x01(\x01R\x05label\x12;\n\x0bobserved_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nobservedAt\"\xb5\x01\n\x10GroundTruthBatch\x12\x1a\n\x08pipeline\x18\x01 \x01(\tR\x08pipeline\x12%\n\x0eprediction_ids\x18\x02 \x03(\tR\rpredictionIds\x12\x1d\n\nrecord_ids\x18\x03 \x03(\tR\trecordIds\x12\x1a\n\x06labels\x18\x04 \x03(\x01\x42\x02\x10\x01R\x06labels\x12#\n\x0bobserved_at\x18\x05 \x03(\x03\x42\x02\x10\x01R\nobservedAt\"\x91\x01\n\x11PredictionRequest\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12+\n\x06inputs\x18\x02 \x03(\x0b\x32\x13.tidemill.v1.ColumnR\x06inputs\x12\x39\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime*N\n\x07\x41rmRole\x12\x18\n\x14\x41RM_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41RM_ROLE_PRIMARY\x10\x01\x12\x13\n\x0f\x41RM_ROLE_MIRROR\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,12 +38,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREDICTIONBATCH'].fields_by_name['event_times']._serialized_options = b'\020\001'
   _globals['_PREDICTIONBATCH'].fields_by_name['latencies']._loaded_options = None
   _globals['_PREDICTIONBATCH'].fields_by_name['latencies']._serialized_options = b'\020\001'
+  _globals['_PREDICTIONBATCH'].fields_by_name['units']._loaded_options = None
+  _globals['_PREDICTIONBATCH'].fields_by_name['units']._serialized_options = b'\020\001'
   _globals['_GROUNDTRUTHBATCH'].fields_by_name['labels']._loaded_options = None
   _globals['_GROUNDTRUTHBATCH'].fields_by_name['labels']._serialized_options = b'\020\001'
   _globals['_GROUNDTRUTHBATCH'].fields_by_name['observed_at']._loaded_options = None
   _globals['_GROUNDTRUTHBATCH'].fields_by_name['observed_at']._serialized_options = b'\020\001'
-  _globals['_ARMROLE']._serialized_start=1212
-  _globals['_ARMROLE']._serialized_end=1290
+  _globals['_ARMROLE']._serialized_start=1238
+  _globals['_ARMROLE']._serialized_end=1316
   _globals['_COLUMN']._serialized_start=79
   _globals['_COLUMN']._serialized_end=235
   _globals['_NUMBERS']._serialized_start=237
@@ -51,11 +53,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEXTS']._serialized_start=298
   _globals['_TEXTS']._serialized_end=329
   _globals['_PREDICTIONBATCH']._serialized_start=332
-  _globals['_PREDICTIONBATCH']._serialized_end=685
-  _globals['_GROUNDTRUTH']._serialized_start=688
-  _globals['_GROUNDTRUTH']._serialized_end=878
-  _globals['_GROUNDTRUTHBATCH']._serialized_start=881
-  _globals['_GROUNDTRUTHBATCH']._serialized_end=1062
-  _globals['_PREDICTIONREQUEST']._serialized_start=1065
-  _globals['_PREDICTIONREQUEST']._serialized_end=1210
+  _globals['_PREDICTIONBATCH']._serialized_end=711
+  _globals['_GROUNDTRUTH']._serialized_start=714
+  _globals['_GROUNDTRUTH']._serialized_end=904
+  _globals['_GROUNDTRUTHBATCH']._serialized_start=907
+  _globals['_GROUNDTRUTHBATCH']._serialized_end=1088
+  _globals['_PREDICTIONREQUEST']._serialized_start=1091
+  _globals['_PREDICTIONREQUEST']._serialized_end=1236
 # @@protoc_insertion_point(module_scope)

@@ -46,7 +46,7 @@ class Texts(_message.Message):
     def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictionBatch(_message.Message):
-    __slots__ = ("model", "version", "role", "prediction_ids", "event_times", "latencies", "inputs", "outputs", "error", "epoch")
+    __slots__ = ("model", "version", "role", "prediction_ids", "event_times", "latencies", "inputs", "outputs", "error", "epoch", "units")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,7 @@ class PredictionBatch(_message.Message):
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     role: ArmRole
@@ -67,7 +68,8 @@ class PredictionBatch(_message.Message):
     outputs: _containers.RepeatedCompositeFieldContainer[Column]
     error: str
     epoch: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., role: _Optional[_Union[ArmRole, str]] = ..., prediction_ids: _Optional[_Iterable[str]] = ..., event_times: _Optional[_Iterable[int]] = ..., latencies: _Optional[_Iterable[float]] = ..., inputs: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., error: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+    units: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., role: _Optional[_Union[ArmRole, str]] = ..., prediction_ids: _Optional[_Iterable[str]] = ..., event_times: _Optional[_Iterable[int]] = ..., latencies: _Optional[_Iterable[float]] = ..., inputs: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., error: _Optional[str] = ..., epoch: _Optional[int] = ..., units: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class GroundTruth(_message.Message):
     __slots__ = ("prediction_id", "record_id", "pipeline", "label", "observed_at")

@@ -37,11 +37,14 @@ pub struct Entry {
     pub rows: usize,
     pub event_time: i64,
     pub latency: f32,
+    /// Empty if the version takes others than the request's.
     pub inputs: Vec<Bytes>,
     /// Empty if there is an error.
     pub outputs: Vec<Bytes>,
     pub epoch: i64,
     pub error: String,
+    /// Hash of what the version was chosen by; 0 where the route's weights did not choose it.
+    pub unit: u64,
     /// Whether it is logged whatever share of the predictions is, and however many wait.
     pub always: bool,
 }
@@ -184,7 +187,7 @@ impl<'a> EntryTexts<'a> {
             None => spec.width() * 8,
             Some(texts) => texts.iter().skip(row * spec.width()).take(spec.width()).map(|text| text.len() + 10).sum(),
         };
-        64 + columns.map(of).sum::<usize>()
+        72 + columns.map(of).sum::<usize>()
     }
 }
 
@@ -212,6 +215,7 @@ struct Building<'a> {
     ids: Vec<u8>,
     event_times: Vec<u8>,
     latencies: Vec<u8>,
+    units: Vec<u8>,
     inputs: Vec<Column<'a>>,
     outputs: Vec<Column<'a>>,
 }
@@ -220,7 +224,7 @@ impl<'a> Building<'a> {
     fn new(first: &'a Entry) -> Self {
         let signature = first.version.signature();
         let rule = &first.version.spec.serving.log;
-        let inputs = columns(&signature.inputs, rule);
+        let inputs = if first.inputs.is_empty() { Vec::new() } else { columns(&signature.inputs, rule) };
         let outputs = if first.outputs.is_empty() { Vec::new() } else { columns(&signature.outputs, rule) };
         Building {
             first,
@@ -229,6 +233,7 @@ impl<'a> Building<'a> {
             ids: Vec::new(),
             event_times: Vec::new(),
             latencies: Vec::new(),
+            units: Vec::new(),
             inputs,
             outputs,
         }
@@ -238,7 +243,8 @@ impl<'a> Building<'a> {
         put_bytes(4, row_id.as_bytes(), &mut self.ids);
         encode_varint(entry.event_time as u64, &mut self.event_times);
         self.latencies.extend_from_slice(&entry.latency.to_le_bytes());
-        let mut size = row_id.len() + 16;
+        self.units.extend_from_slice(&entry.unit.to_le_bytes());
+        let mut size = row_id.len() + 24;
         let sides =
             [(&mut self.inputs, &entry.inputs, &texts.inputs), (&mut self.outputs, &entry.outputs, &texts.outputs)];
         for (columns, tensors, texts) in sides {
@@ -273,6 +279,9 @@ impl<'a> Building<'a> {
             put_bytes(9, self.first.error.as_bytes(), &mut message);
         }
         put_number(10, self.first.epoch as u64, &mut message);
+        if self.units.iter().any(|&byte| byte != 0) {
+            put_bytes(11, &self.units, &mut message);
+        }
         Batch { partition, model: version.model.clone(), rows: self.rows, message }
     }
 }

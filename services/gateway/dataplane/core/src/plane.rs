@@ -193,6 +193,29 @@ struct Way<'a> {
     served: &'a Arc<Served>,
     prediction_id: &'a str,
     request: &'a Request,
+    chosen: i64,
+    /// What `chosen` was chosen by, as it is logged: `Entry::unit`.
+    unit: u64,
+}
+
+impl Way<'_> {
+    /// What is logged of it before there is an answer.
+    fn entry(&self, version: &Arc<Version>, rows: usize, inputs: Vec<Bytes>) -> Entry {
+        Entry {
+            version: version.clone(),
+            role: Role::Primary,
+            prediction_id: self.prediction_id.to_owned(),
+            rows,
+            event_time: self.call.event_time,
+            latency: 0.0,
+            inputs,
+            outputs: Vec::new(),
+            epoch: self.served.table.epoch,
+            error: String::new(),
+            unit: if version.number() == self.chosen { self.unit } else { 0 },
+            always: self.call.protocol == Protocol::Kafka,
+        }
+    }
 }
 
 /// One thread's part: its connections to the model servers.
@@ -225,17 +248,19 @@ impl Worker {
         let prediction_id = call.prediction_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let pinned = parse_version(&request.version)?;
         let key = sticky_key(&served, call, &request).unwrap_or_else(|| prediction_id.clone());
-        let number = match pinned {
+        let chosen = match pinned {
             Some(number) => number,
             None => served.table.choose(&key).ok_or_else(|| {
                 Fault::new(Kind::NotFound, format!("model {} takes no traffic now", served.table.model))
             })?,
         };
-        let mut version = served.version(number)?.clone();
+        let mut version = served.version(chosen)?.clone();
         *answering = Some(version.clone());
         if let Some(body) = request.bare.take() {
             request.inputs.push(bare_input(version.signature(), body)?);
         }
+        let unit = if pinned.is_none() && call.logged { served.table.unit_of(&key) } else { 0 };
+        let way = Way { call, served: &served, prediction_id: &prediction_id, request: &request, chosen, unit };
         let champion = served.champion();
         let accepted = version.signature().accept(&request.inputs, self.limits(&version));
         let rows = match accepted {
@@ -243,6 +268,7 @@ impl Worker {
                 // The caller knows the champion's inputs: that a candidate takes others is not the caller's fault.
                 let rows = champion.signature().accept(&request.inputs, self.limits(champion))?;
                 version.stats.fallbacks.fetch_add(1, Relaxed);
+                self.log_mismatch(&way, &version, rows.count);
                 version = champion.clone();
                 *answering = Some(version.clone());
                 rows
@@ -253,7 +279,6 @@ impl Worker {
         let _lease = version.lease();
         let wanted = wanted_outputs(version.signature(), &request)?;
         let began = Instant::now();
-        let way = Way { call, served: &served, prediction_id: &prediction_id, request: &request };
         let cache_key = version.cache_key(&rows);
         if let Some(outputs) = cache_key.as_ref().and_then(|key| version.cached(key)) {
             served.stats.cache_hits.fetch_add(1, Relaxed);
@@ -323,21 +348,16 @@ impl Worker {
     }
 
     fn underway(&self, way: &Way<'_>, version: &Arc<Version>, rows: &Rows) -> Underway<'_> {
-        let call = way.call;
-        let entry = call.logged.then(|| Entry {
-            version: version.clone(),
-            role: Role::Primary,
-            prediction_id: way.prediction_id.to_owned(),
-            rows: rows.count,
-            event_time: call.event_time,
-            latency: 0.0,
-            inputs: rows.tensors.clone(),
-            outputs: Vec::new(),
-            epoch: way.served.table.epoch,
-            error: String::new(),
-            always: call.protocol == Protocol::Kafka,
-        });
+        let entry = way.call.logged.then(|| way.entry(version, rows.count, rows.tensors.clone()));
         Underway { plane: &self.plane, entry, began: Instant::now() }
+    }
+
+    /// Logs that the chosen version cannot read the `rows` that the champion can.
+    fn log_mismatch(&self, way: &Way<'_>, version: &Arc<Version>, rows: usize) {
+        if way.call.logged {
+            let error = "takes other inputs than the champion".to_owned();
+            self.plane.put_in_log(Entry { error, ..way.entry(version, rows, Vec::new()) });
+        }
     }
 
     async fn run_logged(&self, way: &Way<'_>, version: &Arc<Version>, rows: &Rows, deadline: Instant) -> Result<Ran> {
@@ -433,6 +453,7 @@ impl Worker {
             outputs,
             epoch: copy.served.table.epoch,
             error,
+            unit: 0,
             always: false,
         });
     }

@@ -61,17 +61,28 @@ impl Table {
         };
         self.mirrors.iter().filter(copied).map(|mirror| mirror.version).collect()
     }
+
+    /// Hash of `key`, never 0, independent of those that choose the version and the mirrors; 0 where there is no choice:
+    /// fewer than two arms have a weight.
+    pub fn unit_of(&self, key: &str) -> u64 {
+        let is_choice = self.arms.iter().filter(|arm| arm.weight > 0.0).nth(1).is_some();
+        if is_choice { hash64(&["unit", &self.model, key]).max(1) } else { 0 }
+    }
 }
 
 /// A hash of the parts as a number in (0, 1).
 pub fn unit(parts: &[&str]) -> f64 {
+    ((hash64(parts) as f64 + 0.5) / 18_446_744_073_709_551_616.0).min(1.0_f64.next_down())
+}
+
+/// A hash of the parts: all 64 bits.
+pub fn hash64(parts: &[&str]) -> u64 {
     let mut hash = Blake2b::<U8>::new();
     for part in parts {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let bits = u64::from_be_bytes(hash.finalize().into());
-    ((bits as f64 + 0.5) / 18_446_744_073_709_551_616.0).min(1.0_f64.next_down())
+    u64::from_be_bytes(hash.finalize().into())
 }
 
 /// Partition of a key as Kafka's default partitioner places it: murmur2, made positive.

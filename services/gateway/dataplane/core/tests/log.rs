@@ -43,6 +43,7 @@ fn entry(version: &Arc<Version>, id: &str, rows: usize) -> Entry {
         outputs: vec![fp64(&fares), texts(&vec!["day"; rows])],
         epoch: 7,
         error: String::new(),
+        unit: 0,
         always: false,
     }
 }
@@ -104,6 +105,37 @@ fn a_failed_prediction_has_its_cause_and_no_outputs() {
     let message = only(&log(), vec![failed]);
     assert_eq!((message.error.as_str(), message.outputs.len(), message.inputs.len()), ("the model is broken", 0, 2));
     assert_eq!(message.event_times, [-1, -1]);
+}
+
+#[test]
+fn a_prediction_without_inputs_has_no_columns() {
+    let unread = Entry {
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        error: "takes other inputs".to_owned(),
+        ..entry(&version(rule(1.0, &["zone"], &[])), "p-1", 2)
+    };
+    let message = only(&log(), vec![unread]);
+    assert_eq!(message.prediction_ids, ["p-1:0", "p-1:1"]);
+    assert_eq!((message.inputs, message.outputs), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn every_row_has_the_unit_of_its_prediction() {
+    let version = version(rule(1.0, &[], &[]));
+    let of = |id: &str, rows: usize, unit: u64| Entry { unit, ..entry(&version, id, rows) };
+    let message = only(&log(), vec![of("a", 2, u64::MAX), of("b", 1, 0), of("c", 1, 1)]);
+    assert_eq!(message.prediction_ids, ["a:0", "a:1", "b", "c"]);
+    assert_eq!(message.units, [u64::MAX, u64::MAX, 0, 1]);
+}
+
+#[test]
+fn units_are_left_out_where_no_row_has_one() {
+    let log = log();
+    log.put(entry(&version(rule(1.0, &[], &[])), "p-1", 3)).unwrap();
+    let batch = log.drain(EVERYTHING, 1).remove(0);
+    assert!(decoded(&batch).units.is_empty());
+    assert_eq!(batch.message, decoded(&batch).encode_to_vec(), "not even an empty field");
 }
 
 #[test]

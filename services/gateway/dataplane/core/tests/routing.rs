@@ -3,7 +3,7 @@
 mod common;
 
 use common::table;
-use tidemill_dataplane_core::routing::{Mirror, Table, partition_of, unit};
+use tidemill_dataplane_core::routing::{Mirror, Table, hash64, partition_of, unit};
 
 const KEYS: usize = 4_000;
 
@@ -130,6 +130,32 @@ fn a_mirror_whose_fraction_grows_keeps_its_keys() {
     let large = with_mirrors(table(&[(1, 1.0)]), &[(2, 0.2)]);
     let kept = |key: &String| small.mirrors_of(key, 1).is_empty() || large.mirrors_of(key, 1) == [2];
     assert!(keys().all(|key| kept(&key)));
+}
+
+#[test]
+fn a_unit_is_a_hash_of_model_and_key() {
+    let one = table(&[(1, 0.5), (2, 0.5)]);
+    // Python: int.from_bytes(hashlib.blake2b(b"unit\0taxi\0alice\0", digest_size=8).digest(), "big").
+    assert_eq!(one.unit_of("alice"), 5_306_626_985_967_175_883);
+    assert_eq!(one.unit_of("alice"), hash64(&["unit", "taxi", "alice"]));
+    assert_eq!(one.unit_of("alice"), table(&[(1, 0.1), (2, 0.2), (3, 0.7)]).unit_of("alice"));
+    assert_ne!(one.unit_of("alice"), Table { model: "rain".to_owned(), ..one }.unit_of("alice"));
+}
+
+#[test]
+fn units_say_nothing_of_the_arm() {
+    let table = table(&[(1, 0.5), (2, 0.5)]);
+    let is_low = |key: &String| table.unit_of(key) < u64::MAX / 2;
+    assert!(fits(keys().filter(is_low).count(), 0.5));
+    let same = keys().filter(|key| is_low(key) == (table.choose(key) == Some(1))).count();
+    assert!(fits(same, 0.5), "{same}");
+}
+
+#[test]
+fn there_is_no_unit_where_there_is_no_choice() {
+    for arms in [&[][..], &[(1, 1.0)], &[(1, 1.0), (2, 0.0)], &[(1, -1.0), (2, f64::NAN)]] {
+        assert!(keys().take(100).all(|key| table(arms).unit_of(&key) == 0), "{arms:?}");
+    }
 }
 
 #[test]

@@ -323,6 +323,8 @@ pub mod prediction {
         pub error: String,
         #[prost(int64, tag = "10")]
         pub epoch: i64,
+        #[prost(fixed64, repeated, tag = "11")]
+        pub units: Vec<u64>,
     }
 
     impl Column {
