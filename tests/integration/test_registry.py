@@ -18,6 +18,7 @@ from tidemill_contracts.pipeline import PipelineFile
 from tidemill_registry.api import create_router
 from tidemill_registry.decisions import Decisions
 from tidemill_registry.repository import Repository
+from tidemill_registry.rollouts import Rollouts
 from tidemill_registry.settings import RegistrySettings
 from tidemill_runtime.database import Database
 from tidemill_runtime.errors import Conflict, InvalidInput, NotFound
@@ -76,7 +77,8 @@ class Registry:
 
     def __init__(self, database: Database, policy: dict[str, Any]) -> None:
         self.database = database
-        self.decisions = Decisions(database, {"rides": pipeline(policy)})
+        pipelines = {"rides": pipeline(policy)}
+        self.decisions = Decisions(database, pipelines, Rollouts(database, pipelines))
 
     async def on(self, *events: Event[ModelTrained]) -> None:
         for event in events:
@@ -154,7 +156,7 @@ async def test_the_same_event_twice_gives_one_version(registry: Registry):
 
     assert await registry.versions() == [(1, "approved")]
     assert len(await registry.outbox()) == 2
-    assert len(await registry.audited()) == 1
+    assert [action for _, _, action, _ in await registry.audited()] == ["approved", "promoted"]
 
 
 async def test_the_same_event_at_two_replicas_at_once_gives_one_version(registry: Registry):
@@ -214,7 +216,7 @@ async def test_concurrent_events_get_distinct_versions_and_one_chain(registry: R
     await asyncio.gather(*(registry.on(trained()) for _ in range(8)))
 
     assert [version for version, _ in await registry.versions()] == list(range(1, 9))
-    assert [sequence for sequence, *_ in await registry.audited()] == list(range(1, 9))
+    assert [sequence for sequence, *_ in await registry.audited()] == list(range(1, 10))
     assert await registry.first_broken() is None
     epochs = [message.epoch for topic, message in await registry.outbox() if topic == "routes"]
     assert epochs == list(range(1, len(epochs) + 1))
@@ -232,7 +234,11 @@ async def test_a_version_waits_for_a_person_and_then_serves(careful: Registry):
     assert await careful.route() == (1, 1, None)
     (_, approved), _ = await careful.outbox()
     assert (approved.approved_by, approved.reason) == ("ada", "looked at it")
-    assert await careful.audited() == [(1, "policy", "pending", 1), (2, "ada", "approved", 1)]
+    assert await careful.audited() == [
+        (1, "policy", "pending", 1),
+        (2, "ada", "approved", 1),
+        (3, "rollout", "promoted", 1),
+    ]
 
 
 async def test_what_is_decided_is_not_decided_again(careful: Registry):
@@ -246,7 +252,7 @@ async def test_what_is_decided_is_not_decided_again(careful: Registry):
         with pytest.raises(Conflict, match="not pending"):
             await careful.decisions.reject(MODEL, version, "bob", "me neither")
     assert await careful.versions() == [(1, "approved"), (2, "rejected")]
-    assert len(await careful.audited()) == 4
+    assert len(await careful.audited()) == 5
 
 
 async def test_of_two_people_who_decide_at_once_one_is_told_of_the_conflict(careful: Registry):
@@ -259,7 +265,8 @@ async def test_of_two_people_who_decide_at_once_one_is_told_of_the_conflict(care
     )
 
     assert [type(result) for result in results if isinstance(result, Exception)] == [Conflict]
-    assert len(await careful.audited()) == 2
+    decided = [action for _, _, action, _ in await careful.audited() if action in ("approved", "rejected")]
+    assert len(decided) == 1
 
 
 async def test_a_version_that_does_not_exist_is_not_found(careful: Registry):
@@ -275,7 +282,7 @@ async def test_a_rollback_restores_the_version_before_and_is_audited(registry: R
     assert await registry.versions() == [(1, "approved"), (2, "approved"), (3, "rolled_back")]
     assert await registry.route() == (4, 2, 1)
     assert (await registry.outbox())[-1][1].reason == "too slow"
-    assert (await registry.audited())[-1] == (4, "ada", "rolled_back", 3)
+    assert (await registry.audited())[-1] == (7, "ada", "rolled_back", 3)
     assert await registry.first_broken() is None
 
 
@@ -369,7 +376,7 @@ async def test_the_api_shows_who_serves_and_why(client: httpx.AsyncClient, regis
     assert "reference" not in versions[0]["training"]
     assert (await client.get("/models/rides/versions/1")).json()["version"] == 1
     assert (route["champion"], route["fallback"], route["epoch"]) == (2, 1, 2)
-    assert [entry["sequence"] for entry in audit] == [2]
+    assert [entry["sequence"] for entry in audit] == [4]
     assert (await client.get("/audit/verification")).json() == {"intact": True, "first_broken": None}
 
 

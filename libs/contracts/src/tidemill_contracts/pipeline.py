@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from tidemill_contracts.monitors import Monitors
+from tidemill_contracts.release import Release
 from tidemill_contracts.serving import ServingOptions
 from tidemill_contracts.values import Duration, FieldName, Mistake, Name, Strict
 
@@ -127,22 +128,6 @@ class Policy(Strict):
     thresholds: tuple[Threshold, ...] = ()
     better_than_serving: BetterThanServing | None = None
     approval: Literal["automatic", "human"] = "automatic"
-
-
-class Release(Strict):
-    """How an approved version is let in."""
-
-    strategy: Literal["direct"] = "direct"
-    sticky_header: str = Field(default="", description="Request header that keeps a caller on one version.")
-    sticky_field: str = Field(
-        default="", description="Feature whose value in a request's first row keeps a caller on one version."
-    )
-
-    @model_validator(mode="after")
-    def one_thing_is_sticky(self) -> Self:
-        if self.sticky_header and self.sticky_field:
-            raise Mistake("give at most one of sticky_header and sticky_field", "sticky_field")
-        return self
 
 
 class Triggers(Strict):
@@ -287,9 +272,17 @@ def _check_monitors(pipeline: Pipeline) -> None:
 
 
 def _check_release(pipeline: Pipeline) -> None:
-    field = pipeline.release.sticky_field
-    if field and field not in pipeline.features:
-        raise Mistake(f"{field!r} is not one of the features", "release", "sticky_field")
+    release = pipeline.release
+    if release.sticky_field and release.sticky_field not in pipeline.features:
+        raise Mistake(f"{release.sticky_field!r} is not one of the features", "release", "sticky_field")
+    strange = set(LOSSES["classification" if pipeline.task == "regression" else "regression"])
+    for part, metrics in (("metrics", release.metrics), ("guardrails", release.guardrails)):
+        for index, one in enumerate(metrics):
+            if one.metric in strange:
+                known = " or ".join(LOSSES[pipeline.task])
+                raise Mistake(f"{one.metric!r} is no loss of {pipeline.task}; take {known}", "release", part, index)
+    if release.strategy != "direct" and not release.metrics and pipeline.task == "regression":
+        raise Mistake("say which loss decides, with a delta in your unit", "release", "metrics")
 
 
 def _check_serving(pipeline: Pipeline) -> None:

@@ -89,10 +89,15 @@ def _shown(row: VersionRow) -> dict[str, Any]:
 
 
 def _route(route: RouteState) -> dict[str, Any]:
+    candidate = route.candidate.version if route.candidate else None
     return {
         "epoch": route.epoch,
         "champion": route.champion.version,
         "fallback": route.fallback.version if route.fallback else None,
-        "arms": [{"version": route.champion.version, "weight": 1.0}],
+        "arms": [
+            {"version": route.champion.version, "weight": 1.0 - route.share},
+            *([{"version": candidate, "weight": route.share}] if route.share else []),
+        ],
+        "mirrors": [{"version": candidate, "fraction": route.fraction}] if route.fraction else [],
         "reason": route.reason,
     }

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from google.protobuf.json_format import MessageToDict
 from sqlmodel.ext.asyncio.session import AsyncSession
-from tidemill.v1.model_pb2 import RELEASE_STRATEGY_DIRECT, Arm, ModelApproved, PolicyFinding, Route
+from tidemill.v1.model_pb2 import ModelApproved, PolicyFinding
 from tidemill.v1.training_pb2 import ModelTrained
 from tidemill_contracts import topics
-from tidemill_contracts.pipeline import PipelineFile, Release, feature_name
+from tidemill_contracts.pipeline import PipelineFile
 from tidemill_runtime import failpoints, logs
 from tidemill_runtime.database import Database
 from tidemill_runtime.errors import Conflict, InvalidInput
@@ -18,8 +18,11 @@ from tidemill_runtime.outbox import enqueue, is_new
 
 from tidemill_registry import metrics
 from tidemill_registry.domain.policy import Evidence, Verdict, assess
-from tidemill_registry.domain.routes import RoutedVersion, RouteState, promote, roll_back
+from tidemill_registry.domain.rollout import stages_of
+from tidemill_registry.domain.routes import RoutedVersion, RouteState, roll_back
 from tidemill_registry.repository import Repository
+from tidemill_registry.rollouts import STRATEGIES, Rollouts
+from tidemill_registry.serving import save_route
 from tidemill_registry.tables import VersionRow
 
 POLICY = "policy"
@@ -30,9 +33,10 @@ log = logs.get_logger(__name__)
 class Decisions:
     """Records versions and decides who serves."""
 
-    def __init__(self, database: Database, pipelines: Mapping[str, PipelineFile]) -> None:
+    def __init__(self, database: Database, pipelines: Mapping[str, PipelineFile], rollouts: Rollouts) -> None:
         self._database = database
         self._pipelines = pipelines
+        self._rollouts = rollouts
         self._by_model = {pipeline.model: pipeline for pipeline in pipelines.values()}
 
     async def on_model_trained(self, event: Event[ModelTrained]) -> None:
@@ -92,11 +96,14 @@ class Decisions:
             dropped = await repository.version(model, route.champion.version)
             dropped.state, dropped.decided_by, dropped.reason = "rolled_back", actor, reason
             repository.add(dropped)
+            await self._rollouts.end_all(session, model, f"version {dropped.version}, its champion, was rolled back")
+            route = await repository.route(model) or route
             following = await repository.approved_before(model, target.version)
-            after = roll_back(route, target, _routed(following) if following else None, reason)
+            fallback = RoutedVersion(following.version, following.artifact_digest) if following else None
+            after = roll_back(route, target, fallback, reason)
             details = {"to": target.version, "epoch": after.epoch}
             await repository.audit(actor, "rolled_back", model, dropped.version, reason, details)
-            await self._save_route(session, model, after)
+            await save_route(session, model, after, self._by_model[model].release)
         metrics.DECISIONS.labels(model, "rolled_back", "person").inc()
         return after
 
@@ -115,6 +122,10 @@ class Decisions:
         return row
 
     async def _let_serve(self, session: AsyncSession, version: VersionRow, route: RouteState | None) -> None:
+        risk = await self._rollouts.risk(session, version, route)
+        strategy = self._rollouts.strategy(version.model, risk, route)
+        pipeline = self._by_model[version.model]
+        stages = stages_of(pipeline.release, strategy)
         approved = ModelApproved(
             model=version.model,
             version=version.version,
@@ -122,36 +133,16 @@ class Decisions:
             approved_by=version.decided_by,
             reason=version.reason,
             findings=[PolicyFinding(**finding) for finding in version.findings],
-            release_strategy=RELEASE_STRATEGY_DIRECT,
-            release_share=1.0,
-            pipeline=self._by_model[version.model].name,
+            release_strategy=STRATEGIES[strategy],
+            release_share=stages[0].share if stages else 1.0,
+            pipeline=pipeline.name,
             test_metrics=version.metrics,
         )
         approved.reference.ParseFromString(version.reference)
         identifier = derived_id(topics.MODEL_APPROVED, version.model, version.version)
         await enqueue(session, topics.MODEL_APPROVED, new_event("registry", version.model, approved, id=identifier))
-        after = promote(route, _routed(version), f"version {version.version} approved by {version.decided_by}")
-        await self._save_route(session, version.model, after)
-
-    async def _save_route(self, session: AsyncSession, model: str, route: RouteState) -> None:
-        await Repository(session).save_route(model, route)
-        message = route_message(model, route, self._by_model[model].release)
-        identifier = derived_id(topics.ROUTES, model, route.epoch)
-        await enqueue(session, topics.ROUTES, new_event("registry", model, message, id=identifier))
-        metrics.CHAMPION.labels(model).set(route.champion.version)
-
-
-def route_message(model: str, route: RouteState, release: Release) -> Route:
-    """The event that says who serves `model` and what keeps a caller on one version."""
-    return Route(
-        model=model,
-        epoch=route.epoch,
-        arms=[_arm(route.champion, 1.0)],
-        warm=[_arm(route.fallback, 0.0)] if route.fallback else [],
-        sticky_header=release.sticky_header,
-        sticky_field=feature_name(release.sticky_field),
-        reason=route.reason,
-    )
+        await session.flush()
+        await self._rollouts.begin(session, version, route, strategy, risk)
 
 
 def _evidence(trained: ModelTrained, route: RouteState | None) -> Evidence:
@@ -187,11 +178,3 @@ def _version_row(trained: ModelTrained, version: int) -> VersionRow:
         reason="",
         decided_by=POLICY,
     )
-
-
-def _routed(version: VersionRow) -> RoutedVersion:
-    return RoutedVersion(version.version, version.artifact_digest)
-
-
-def _arm(version: RoutedVersion, weight: float) -> Arm:
-    return Arm(version=version.version, artifact_digest=version.artifact_digest, weight=weight)

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import delete, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from tidemill_runtime.errors import NotFound
 
 from tidemill_registry.domain.audit import GENESIS, Entry, chain_hash, first_broken
+from tidemill_registry.domain.rollout import ENDS
 from tidemill_registry.domain.routes import RoutedVersion, RouteState
-from tidemill_registry.tables import AuditRow, ModelRow, RouteRow, VersionRow
+from tidemill_registry.tables import AuditRow, ModelRow, RolloutPaneRow, RolloutRow, RouteRow, VersionRow
 
 
 class Repository:
@@ -70,8 +71,10 @@ class Repository:
         row = await self._session.get(RouteRow, model)
         if row is None:
             return None
-        fallback = await self._routed(model, row.fallback) if row.fallback else None
-        return RouteState(row.epoch, await self._routed(model, row.champion), fallback, row.reason)
+        fallback = await self.routed(model, row.fallback) if row.fallback else None
+        candidate = await self.routed(model, row.candidate) if row.candidate else None
+        champion = await self.routed(model, row.champion)
+        return RouteState(row.epoch, champion, fallback, row.reason, candidate, row.share, row.fraction)
 
     async def save_route(self, model: str, route: RouteState) -> None:
         await self._session.flush()
@@ -82,8 +85,49 @@ class Repository:
                 champion=route.champion.version,
                 fallback=route.fallback.version if route.fallback else None,
                 reason=route.reason,
+                candidate=route.candidate.version if route.candidate else None,
+                share=route.share,
+                fraction=route.fraction,
             )
         )
+
+    async def rollout(self, model: str, version: int) -> RolloutRow:
+        """NotFound if the version was never released by stages."""
+        row = await self._session.get(RolloutRow, (model, version))
+        if row is None:
+            raise NotFound(f"version {version} of model {model!r} has no rollout")
+        return row
+
+    async def rollouts(self, model: str | None, limit: int) -> Sequence[RolloutRow]:
+        """The newest first."""
+        query = select(RolloutRow).order_by(col(RolloutRow.created_at).desc(), col(RolloutRow.version).desc())
+        return (
+            await self._session.exec((query.where(RolloutRow.model == model) if model else query).limit(limit))
+        ).all()
+
+    async def open_rollouts(self, model: str) -> Sequence[RolloutRow]:
+        """Those that have not ended, the newest version first."""
+        query = select(RolloutRow).where(RolloutRow.model == model, col(RolloutRow.phase).not_in(ENDS))
+        return (await self._session.exec(query.order_by(col(RolloutRow.version).desc()))).all()
+
+    async def models_in_rollout(self) -> Sequence[str]:
+        """Models with a rollout that has not ended."""
+        query = select(RolloutRow.model).where(col(RolloutRow.phase).not_in(ENDS)).distinct()
+        return (await self._session.exec(query)).all()
+
+    def add_rollout(self, row: RolloutRow) -> None:
+        self._session.add(row)
+
+    async def used_evidence(self, row: RolloutRow, start: int) -> RolloutPaneRow | None:
+        return await self._session.get(RolloutPaneRow, (row.model, row.version, start))
+
+    async def save_evidence(self, pane: RolloutPaneRow) -> None:
+        await self._session.merge(pane)
+
+    async def forget_evidence(self, row: RolloutRow) -> None:
+        """Drop what was used of a rollout that has ended."""
+        of_rollout = (col(RolloutPaneRow.model) == row.model) & (col(RolloutPaneRow.version) == row.version)
+        await (await self._session.connection()).execute(delete(RolloutPaneRow).where(of_rollout))
 
     async def audit(
         self, actor: str, action: str, model: str, version: int, reason: str, details: Mapping[str, Any] | None = None
@@ -109,10 +153,21 @@ class Repository:
         query = select(AuditRow).order_by(col(AuditRow.sequence).desc()).limit(limit)
         return (await self._session.exec(query.where(AuditRow.model == model) if model else query)).all()
 
+    async def history(self, model: str, version: int) -> Sequence[AuditRow]:
+        """What was decided of a version, the oldest first."""
+        query = select(AuditRow).where(AuditRow.model == model, AuditRow.version == version)
+        return (await self._session.exec(query.order_by(col(AuditRow.sequence)))).all()
+
+    async def entries_of(self, model: str | None) -> list[Entry]:
+        """The whole audit, or what it says of a model, the oldest first."""
+        query = select(AuditRow).order_by(col(AuditRow.sequence))
+        rows = (await self._session.exec(query.where(AuditRow.model == model) if model else query)).all()
+        return [Entry(**row.model_dump(exclude={"hash"})) for row in rows]
+
     async def first_broken_entry(self) -> int | None:
         """Sequence of the first audit entry that does not fit the chain."""
         rows = (await self._session.exec(select(AuditRow).order_by(col(AuditRow.sequence)))).all()
         return first_broken((Entry(**row.model_dump(exclude={"hash"})), row.hash) for row in rows)
 
-    async def _routed(self, model: str, version: int) -> RoutedVersion:
+    async def routed(self, model: str, version: int) -> RoutedVersion:
         return RoutedVersion(version, (await self.version(model, version)).artifact_digest)

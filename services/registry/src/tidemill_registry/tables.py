@@ -54,7 +54,48 @@ class RouteRow(SQLModel, table=True):
     champion: int = Field(sa_column=Column(BigInteger, nullable=False))
     fallback: int | None = Field(default=None, sa_column=Column(BigInteger))
     reason: str
+    candidate: int | None = Field(default=None, sa_column=Column(BigInteger))
+    share: float = 0.0
+    fraction: float = 0.0
     changed_at: datetime = Field(default_factory=_now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class RolloutRow(SQLModel, table=True):
+    """How a version is let in, and how far it is. `course`: bounds of the metrics over event time, thinned out."""
+
+    __tablename__ = "rollouts"
+
+    model: str = Field(primary_key=True)
+    version: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    champion: int = Field(sa_column=Column(BigInteger, nullable=False))
+    strategy: str
+    risk: str
+    risk_reason: str
+    plan: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    phase: str
+    stage: int
+    share: float
+    held: bool
+    reason: str
+    first_epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
+    epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
+    progress: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    course: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
+    heard_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    created_at: datetime = Field(default_factory=_now, sa_column=Column(DateTime(timezone=True), nullable=False))
+    changed_at: datetime = Field(default_factory=_now, sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class RolloutPaneRow(SQLModel, table=True):
+    """What of the evidence of one pane of event time was used; `start` in microseconds since the epoch."""
+
+    __tablename__ = "rollout_panes"
+
+    model: str = Field(primary_key=True)
+    version: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    start: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    sequence: int = Field(sa_column=Column(BigInteger, nullable=False))
+    used: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class AuditRow(SQLModel, table=True):

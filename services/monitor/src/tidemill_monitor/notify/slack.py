@@ -3,9 +3,9 @@
 import json
 
 from pydantic import SecretStr
+from tidemill_runtime.posting import Poster
 
 from tidemill_monitor.notify.notice import Notice
-from tidemill_monitor.notify.posting import Poster
 
 MAX_TEXT = 3000
 MAX_HEADER = 150

@@ -13,12 +13,18 @@ class RoutedVersion:
 
 @dataclass(frozen=True)
 class RouteState:
-    """Who serves a model: the champion takes all the traffic, the fallback is kept loaded."""
+    """Who serves a model: the champion, less the candidate's `share`, 0 to 1; the fallback is kept loaded.
+
+    `fraction`, 0 to 1, of the traffic is copied to a candidate that only watches.
+    """
 
     epoch: int
     champion: RoutedVersion
     fallback: RoutedVersion | None
     reason: str
+    candidate: RoutedVersion | None = None
+    share: float = 0.0
+    fraction: float = 0.0
 
 
 def promote(current: RouteState | None, version: RoutedVersion, reason: str) -> RouteState:
