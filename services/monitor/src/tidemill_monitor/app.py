@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tidemill.v1.data_pb2 import DataArrived
-from tidemill.v1.model_pb2 import ModelApproved
+from tidemill.v1.model_pb2 import ModelApproved, Route
 from tidemill.v1.monitoring_pb2 import DriftResponse
 from tidemill_contracts import topics
 from tidemill_runtime.bus import DeadLetters, Producer, TableReader
@@ -43,10 +43,14 @@ def components(settings: MonitorSettings) -> list[Component]:
     async def on_approved(event: Event[ModelApproved]) -> None:
         catalogue.approve(event.data)
 
+    async def on_route(event: Event[Route]) -> None:
+        catalogue.note_route(event.data)
+
     producer = Producer(settings, "monitor")
     responses, arrivals = Responses(), Arrivals()
     readers = [
         TableReader(settings, topics.MODEL_APPROVED, ModelApproved, on_approved),
+        TableReader(settings, topics.ROUTES, Route, on_route),
         TableReader(settings, topics.DRIFT_RESPONSES, DriftResponse, responses.on_response),
         TableReader(settings, topics.DATA_ARRIVED, DataArrived, arrivals.on_arrived),
     ]

@@ -20,6 +20,7 @@ from tidemill_monitor import metrics, showing
 from tidemill_monitor.arrivals import Arrivals
 from tidemill_monitor.domain.judgement import Judge, Judged
 from tidemill_monitor.domain.pane_store import Arm, PaneStore, PartialKey
+from tidemill_monitor.domain.rollout import rollout_evidence
 from tidemill_monitor.domain.state import ModelState
 from tidemill_monitor.domain.watched import Catalogue, Watch
 from tidemill_monitor.identity import rollout_id
@@ -110,9 +111,11 @@ class EvaluationStage:
         newer = {_partial_key(model.watch.model, one): one for one in inbox if model.panes.put(one)}
         if model.panes.watermark != watermark:
             model.heard = datetime.now(UTC)
+        if self._catalogue.is_released(model.watch.model):
+            await self._give_evidence(model, newer.values())
         state, judged = await self._judge(model)
         raised = [Raised(*alarm) for one in judged for alarm in one.alarms]
-        await self._tell(raised, judged)
+        await self._tell(raised)
         changes: Changes = {key: partial.SerializeToString() for key, partial in newer.items()}
         changes |= model.records.add_alarms(raised)
         changes |= model.records.add_windows(window_records(model.judge, self._catalogue, judged))
@@ -133,15 +136,19 @@ class EvaluationStage:
             metrics.UNJUDGED.labels(model.watch.model).inc()
             return model.state, []
 
-    async def _tell(self, raised: Sequence[Raised], judged: Sequence[Judged]) -> None:
+    async def _give_evidence(self, model: Model, changed: Iterable[PanePartial]) -> None:
+        """Tell of the panes that changed, and with the newest how far everything is complete."""
+        starts = {one.start for one in changed} | ({model.panes.last} if model.panes.last is not None else set())
+        for evidence in rollout_evidence(model.panes, starts):
+            event = new_event("monitor", evidence.model, evidence, id=rollout_id(evidence))
+            await self._publisher.send(topics.ROLLOUT_EVIDENCE, event)
+
+    async def _tell(self, raised: Sequence[Raised]) -> None:
         for one in raised:
             if not one.muted_by:
                 await self._raise(one)
         if raised:
             failpoints.hit("monitor.after-drift")
-        for evidence in (evidence for one in judged for evidence in one.rollout):
-            event = new_event("monitor", evidence.model, evidence, id=rollout_id(evidence))
-            await self._publisher.send(topics.ROLLOUT_EVIDENCE, event)
 
     async def _raise(self, raised: Raised) -> None:
         alarm = raised.alarm

@@ -13,6 +13,6 @@ def alarm_id(alarm: DriftDetected) -> str:
 
 
 def rollout_id(evidence: RolloutEvidence) -> str:
-    """Of evidence for a release: by model, version, role, metric and the end of its window."""
-    until = evidence.until.ToMicroseconds()
-    return derived_id("rollout", evidence.model, evidence.version, evidence.metric, int(evidence.mirror), until)
+    """Of evidence for a release: by model, pane, and how far the pane and all others had been read."""
+    place = evidence.model, evidence.start, evidence.length
+    return derived_id("rollout", *place, evidence.sequence, evidence.complete_until)

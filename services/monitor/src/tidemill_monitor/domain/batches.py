@@ -44,7 +44,8 @@ class Bulk:
         self.ids: list[str] = []
         self._times: list[int] = []
         self._latencies: list[float] = []
-        self._messages: list[tuple[int, int, int, int]] = []
+        self._units: list[int] = []
+        self._messages: list[tuple[int, int, int, int, int]] = []
         self._inputs = Held([(name, values == "texts", 1) for name, values in columns])
         width = output_width(watch)
         outputs = [("prediction", False, 1)] if watch.classes is None else [("label", False, 1)]
@@ -67,6 +68,8 @@ class Bulk:
             raise InvalidInput(f"{count} prediction ids with {len(times)} event times")
         if len(batch.latencies) not in (0, count):
             raise InvalidInput(f"{count} prediction ids with {len(batch.latencies)} latencies")
+        if len(batch.units) not in (0, count):
+            raise InvalidInput(f"{count} prediction ids with {len(batch.units)} units")
         inputs = self._inputs.fit([column for column in batch.inputs if not column.hashed], count)
         if inputs is None:
             return None
@@ -79,8 +82,9 @@ class Bulk:
         self.ids.extend(batch.prediction_ids)
         self._times.extend(times)
         self._latencies.extend(batch.latencies or [np.nan] * count)
+        self._units.extend(batch.units or [0] * count)
         limit = now + FUTURE_TOLERANCE
-        self._messages.append((count, offset, before, limit))
+        self._messages.append((count, offset, before, limit, batch.epoch))
         latest = max(times)
         if latest > limit:
             latest = max((time for time in times if time <= limit), default=before)
@@ -89,7 +93,7 @@ class Bulk:
     def predictions(self) -> Predictions:
         """All rows."""
         messages = np.array(self._messages, dtype=np.int64)
-        offsets, before, limits = np.repeat(messages[:, 1:], messages[:, 0], axis=0).T
+        offsets, before, limits, epochs = np.repeat(messages[:, 1:], messages[:, 0], axis=0).T
         return Predictions(
             keys=prediction_keys(self.ids),
             times=np.array(self._times, dtype=np.int64),
@@ -97,6 +101,8 @@ class Bulk:
             before=before,
             limits=limits,
             latencies=np.array(self._latencies, dtype=np.float64),
+            epochs=epochs,
+            units=np.array(self._units, dtype=np.uint64),
             outputs=self._answers(),
             answered=self._answered,
             inputs=self._inputs.columns(),

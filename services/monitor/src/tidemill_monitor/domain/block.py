@@ -21,8 +21,11 @@ CAPACITY = 2048
 NO_TRUTH = -1
 WHOLE = -1
 ALL = 0
-_MAGIC = b"TMB2"
+_MAGIC = b"TMB3"
 _HEAD = struct.Struct("<4sI")
+_ROWS = ("keys", "outputs", "answered", "slices", "latencies", "epochs", "units")
+_LABELS = ("labels", "truth_offsets", "observed", "changes")
+_FILLS: Mapping[str, float] = {"labels": np.nan, "truth_offsets": NO_TRUTH}
 
 
 @dataclass(frozen=True, order=True)
@@ -54,6 +57,9 @@ class Block:
         self.outputs = np.empty((0, width), dtype=np.float32)
         self.answered = np.empty(0, dtype=np.bool_)
         self.slices = np.empty((0, features), dtype=np.uint8)
+        self.latencies = np.empty(0, dtype=np.float32)
+        self.epochs = np.empty(0, dtype=np.int64)
+        self.units = np.empty(0, dtype=np.uint64)
         self.labels = np.empty(0)
         self.truth_offsets = np.empty(0, dtype=np.int64)
         self.observed = np.empty(0, dtype=np.int64)
@@ -74,10 +80,8 @@ class Block:
         """Add rows (at most `room`), the last of which came at `offset`; the place of the first."""
         first, last = self.rows, self.rows + kept.keys.size
         self._reserve(last)
-        self.keys[first:last] = kept.keys
-        self.outputs[first:last] = kept.outputs
-        self.answered[first:last] = kept.answered
-        self.slices[first:last] = kept.slices
+        for name in _ROWS:
+            getattr(self, name)[first:last] = getattr(kept, name)
         self.rows = last
         self.offset = max(self.offset, offset)
         return first
@@ -112,7 +116,7 @@ class Block:
             "violations": self.violations,
         }
         text = json.dumps(head).encode()
-        columns = [column[: self.rows].tobytes() for column in (self.keys, self.outputs, self.answered, self.slices)]
+        columns = [getattr(self, name)[: self.rows].tobytes() for name in _ROWS]
         tallies = [self.tallies[key].encode() for key in sorted(self.tallies)]
         return b"".join([_HEAD.pack(_MAGIC, len(text)), text, *columns, *tallies])
 
@@ -130,8 +134,8 @@ class Block:
             block = Block(head["number"], head["width"], head["features"])
             block._reserve(head["rows"])
             block.rows, block.offset, block.violations = head["rows"], head["offset"], head["violations"]
-            for column in (block.keys, block.outputs, block.answered, block.slices):
-                at = _read(column[: block.rows], data, at)
+            for name in _ROWS:
+                at = _read(getattr(block, name)[: block.rows], data, at)
             for key in head["tallies"]:
                 block.tallies[key], at = Tally.decode(data, at)
         except (struct.error, KeyError, TypeError, ValueError) as error:
@@ -166,10 +170,9 @@ class Block:
         if rows <= held:
             return
         size = min(CAPACITY, max(rows, 2 * held, 16))
-        fills: Mapping[str, float] = {"labels": np.nan, "truth_offsets": NO_TRUTH}
-        for name in ("keys", "outputs", "answered", "slices", "labels", "truth_offsets", "observed", "changes"):
+        for name in (*_ROWS, *_LABELS):
             column = getattr(self, name)
-            grown = np.full((size, *column.shape[1:]), fills.get(name, 0), dtype=column.dtype)
+            grown = np.full((size, *column.shape[1:]), _FILLS.get(name, 0), dtype=column.dtype)
             grown[:held] = column
             setattr(self, name, grown)
 

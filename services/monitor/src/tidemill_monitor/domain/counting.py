@@ -42,11 +42,13 @@ def count_rows(
     segment[order] = segments
     inputs = read_inputs(lens.inputs, rows.inputs, count) if lens.inputs is not None and profiled else None
     given = inputs.columns if inputs is not None else rows.inputs
-    kept = Kept(rows.keys, rows.outputs, np.full(count, rows.answered), lens.slices.codes(given, count))
+    answered, slices = np.full(count, rows.answered), lens.slices.codes(given, count)
+    latencies = rows.latencies.astype(np.float32)
+    kept = Kept(rows.keys, rows.outputs, answered, slices, latencies, rows.epochs, rows.units)
     bounds = np.searchsorted(segments, np.arange(len(segment_panes) + 1))
     members = [order[first:last] for first, last in itertools.pairwise(bounds)]
     results = [
-        Counted(pane, _take(kept, some), int(rows.offsets[some].max()))
+        Counted(pane, kept.take(some), int(rows.offsets[some].max()))
         for pane, some in zip(segment_panes, members, strict=True)
     ]
     _count_slices(lens, rows, inputs, kept, segment, results)
@@ -98,10 +100,6 @@ def _count_whole(
         if lens.multivariate.embedded:
             tally.sums = np.concatenate([tally.sums, lens.multivariate.embed(matrices, some)])
         one.tallies[WHOLE] = tally
-
-
-def _take(kept: Kept, rows: IntArray) -> Kept:
-    return Kept(kept.keys[rows], kept.outputs[rows], kept.answered[rows], kept.slices[rows])
 
 
 def _counts(some: BoolArray, segment: IntArray, count: int) -> list[int]:

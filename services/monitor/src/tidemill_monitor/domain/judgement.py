@@ -14,7 +14,6 @@ from tidemill_monitor.domain.monitors.promise import promise
 from tidemill_monitor.domain.monitors.staleness import ages
 from tidemill_monitor.domain.monitors.table import Monitor
 from tidemill_monitor.domain.pane_store import PaneStore
-from tidemill_monitor.domain.rollout import rollout_evidence
 from tidemill_monitor.domain.state import STAGES, ModelState, Stage
 from tidemill_monitor.domain.watched import Catalogue, Version, Watch
 from tidemill_monitor.domain.windows import Window, closed_windows, maturity
@@ -25,7 +24,7 @@ SLICES_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Judged:
-    """One stage of one window: what each monitor that had something to say found, and what the arms showed.
+    """One stage of one window: what each monitor that had something to say found.
 
     `ages`: of the model, the data and the labels in microseconds of event time, None where unknown. `promised`: the
     loss on the version's test rows.
@@ -35,7 +34,6 @@ class Judged:
     window: Window
     version: int
     outcomes: tuple[Outcome, ...] = ()
-    rollout: tuple[pb.RolloutEvidence, ...] = ()
     ages: Mapping[str, int | None] = field(default_factory=dict)
     promised: float | None = None
 
@@ -136,7 +134,6 @@ class Judge:
         self, state: ModelState, stage: Stage, window: Window, version: Version | None
     ) -> tuple[ModelState, Judged]:
         known_at = maturity(self.watch, window)
-        rollout = rollout_evidence(self.watch, self.arms, window, known_at) if stage == "performance" else []
         outcomes: list[Outcome] = []
         old: Mapping[str, int | None] = {}
         promised = promise(version, self.watch.loss) if version is not None else None
@@ -150,7 +147,7 @@ class Judge:
             old = ages(context) if stage == "inputs" else {}
         mean = promised.mean if promised is not None and windows else None
         number = state.version if version is None else version.number
-        judged = Judged(stage, window, number, tuple(outcomes), tuple(rollout), old, mean)
+        judged = Judged(stage, window, number, tuple(outcomes), old, mean)
         return state.judged(stage, window), judged
 
     def _weigh_all(self, state: ModelState, stage: Stage, context: Context) -> tuple[ModelState, list[Outcome]]:

@@ -23,6 +23,7 @@ from tidemill_monitor.domain.scoring import (
     score_bases,
     score_bins,
     typical_loss,
+    typical_outcome,
 )
 from tidemill_monitor.domain.slices import Slices
 from tidemill_monitor.domain.tally import Binned, Facts
@@ -30,6 +31,7 @@ from tidemill_monitor.domain.watched import Version, Watch
 
 PREDICTIONS, ERRORS, PROFILED, SCORED, SCORES = 0, 1, 2, 3, 4
 LABELLED, LABEL_SCORED, POSITIVES, NEGATIVES = 0, 1, 2, 2 + SCORE_BINS
+OUTCOME = "outcome"
 LABEL_CELLS = 2 + 2 * SCORE_BINS
 TIMED, INVALID, OUTLIERS, BUCKETS = 0, 1, 2, 3
 LATENCY_BUCKETS = 40
@@ -54,9 +56,11 @@ class Lens:
         self.cells = self.outputs.end if self.outputs else end
         self.multivariate = Multivariate(reference or Reference())
         self.metrics = metric_names(watch)
+        self.label_metrics = (*self.metrics, OUTCOME)
         tested = reference.performance if reference else {}
         means = [tested[name].mean if name in tested else math.nan for name in self.metrics]
-        self.units = [unit(typical_loss(name, watch, mean)) for name, mean in zip(self.metrics, means, strict=True)]
+        losses = [unit(typical_loss(name, watch, mean)) for name, mean in zip(self.metrics, means, strict=True)]
+        self.units = [*losses, unit(typical_outcome(watch, reference))]
         self.layout = self._layout()
 
     @property
@@ -111,7 +115,8 @@ class Lens:
         return Facts(WHOLE_CELLS, codes, sums, np.empty((count, 0)))
 
     def label_facts(self, outputs: FloatArray, labels: FloatArray, answered: BoolArray) -> Facts:
-        """What labels of rows count; a label of a row without answer counts nothing. The sums: losses, two of each."""
+        """What labels of rows count; a label of a row without answer counts nothing. The sums: losses and the
+        label itself, two of each."""
         count = labels.size
         scored = np.asarray(answered & self.finite(outputs), dtype=np.bool_)
         codes = np.full((count, 3), LABEL_CELLS, dtype=np.int64)
@@ -120,7 +125,7 @@ class Lens:
         if self.watch.classes == 2:
             first = np.where(labels[scored] == 1, POSITIVES, NEGATIVES)
             codes[scored, 2] = first + score_bins(outputs[scored])
-        values = losses(self.watch, outputs[scored], labels[scored])
+        values = [*losses(self.watch, outputs[scored], labels[scored]), labels[scored]]
         parts = [
             _among(scored, np.stack(fixed_point(one / of), axis=1)) for one, of in zip(values, self.units, strict=True)
         ]
@@ -190,7 +195,7 @@ class Lens:
         parts = [
             str(self.cells),
             str(self.multivariate.embedded),
-            *self.metrics,
+            *self.label_metrics,
             *map(str, self.units),
             *self.slices.names,
         ]

@@ -19,6 +19,7 @@ from tidemill_monitor.domain.early import EarlyTruths
 from tidemill_monitor.domain.intake import Arm, Intake
 from tidemill_monitor.domain.lenses import Lenses
 from tidemill_monitor.domain.pane_state import PaneState
+from tidemill_monitor.domain.releasing import epoch_evidence, shadow_evidence
 from tidemill_monitor.domain.telling import partial
 from tidemill_monitor.domain.truth_bulk import TruthBulk, TruthMessage
 from tidemill_monitor.domain.watched import Catalogue, Watch
@@ -163,6 +164,9 @@ class Partition:
         """
         self._tell_held_watermarks(until)
         to_tell = self._intake.to_tell
+        to_tell.update(
+            pane for one in list(to_tell) if self._catalogue.is_released(one.model) for pane in self._beside(one)
+        )
         changed = sorted(to_tell, key=lambda one: (one.model, one.start, one.version, one.mirror))
         to_tell.clear()
         last = {pane.model: pane for pane in changed}
@@ -171,7 +175,21 @@ class Partition:
             told = self._told.get(model, pane.start)
             self._told[model] = max(told, self._progress(model, until)) if pane is last[model] else told
             state = self._intake.states[pane]
-            yield partial(state, self.number, self._told[model], expired=pane in self._expired)
+            message = partial(state, self.number, self._told[model], expired=pane in self._expired)
+            if self._catalogue.is_released(model):
+                message.epochs.extend(epoch_evidence(state))
+                if pane.mirror:
+                    answering = [self._intake.states[one] for one in self._beside(pane)]
+                    message.shadow.CopyFrom(shadow_evidence(state, answering))
+            yield message
+
+    def _beside(self, pane: Pane) -> list[Pane]:
+        """The same pane of the versions in the other role, which answered, or only watched."""
+        return [
+            one
+            for one in self._intake.states
+            if (one.model, one.start, one.mirror) == (pane.model, pane.start, not pane.mirror)
+        ]
 
     def restore(self, items: Iterable[tuple[str, bytes]]) -> list[str]:
         """Read back what `take_changes` gave to store; every pane is told again. Ignores other partitions' keys.

@@ -1,56 +1,90 @@
-"""Evidence for a release decision: what each arm of a model showed in one window."""
+"""Evidence for release decisions: what the arms of a model show of one pane, all partitions together."""
 
-from tidemill.v1 import monitoring_pb2 as pb
+from collections.abc import Iterable, Sequence
+
+from tidemill.v1.monitoring_pb2 import (
+    ArmEvidence,
+    EpochEvidence,
+    LabelPane,
+    PanePartial,
+    RolloutEvidence,
+    ShadowEvidence,
+)
 from tidemill.v1.reference_pb2 import MetricSums
-from tidemill_stats.performance import MeanEstimate
 
-from tidemill_monitor.domain.arms import Arms
-from tidemill_monitor.domain.merged import Merged
-from tidemill_monitor.domain.monitors.serving import slow_answers
-from tidemill_monitor.domain.pane_store import Arm
-from tidemill_monitor.domain.watched import Watch
-from tidemill_monitor.domain.windows import Window
-
-SLOW_SECONDS = 0.5
-ERROR_RATE = "error_rate"
+from tidemill_monitor.domain.pane_store import PaneStore
+from tidemill_monitor.domain.releasing import MOST_UNITS
 
 
-def rollout_evidence(watch: Watch, arms: Arms, window: Window, known_at: int) -> list[pb.RolloutEvidence]:
-    """Sums of one window by arm and metric, if two versions or more have rows in it; labels as known at `known_at`.
-
-    Metrics: the loss, `error_rate` of classifications, and by prediction `errors` and `slow` answers, 0 or 1 each.
-    """
-    merged = {arm: one for arm in arms.of(window) if (one := arms.one(arm, window)).total.predictions}
-    if len({arm.version for arm in merged}) < 2:
-        return []
-    return [
-        _evidence(watch.model, arm, metric, sums, window)
-        for arm, one in merged.items()
-        for metric, sums in _sums(watch, one, known_at).items()
-    ]
-
-
-def _sums(watch: Watch, merged: Merged, known_at: int) -> dict[str, MeanEstimate]:
-    known = merged.labelled_by(known_at) if merged.labels else merged.total.metrics
-    objective = watch.monitors.serving.latency if watch.monitors.serving else SLOW_SECONDS
-    slow, timed = slow_answers(merged, objective)
-    errors, predictions = merged.total.errors, merged.total.predictions
-    return {
-        **{name: known[name] for name in (watch.loss, ERROR_RATE) if name in known},
-        "errors": MeanEstimate(predictions, errors, errors),
-        "slow": MeanEstimate(timed, slow, slow),
-    }
+def rollout_evidence(panes: PaneStore, starts: Iterable[int]) -> list[RolloutEvidence]:
+    """Of the panes that start then, in order; the same whatever order their partials came in."""
+    found = []
+    for start in sorted(set(starts)):
+        partials = list(panes.partials(start, start + panes.watch.pane))
+        by_arm: dict[tuple[int, bool], list[PanePartial]] = {}
+        for key, partial in partials:
+            by_arm.setdefault((key.arm.version, key.arm.mirror), []).append(partial)
+        found.append(
+            RolloutEvidence(
+                model=panes.watch.model,
+                start=start,
+                length=panes.watch.pane,
+                sequence=sum(partial.offset for _, partial in partials),
+                complete_until=panes.complete_until or 0,
+                arms=[_arm(version, mirror, some) for (version, mirror), some in sorted(by_arm.items())],
+            )
+        )
+    return found
 
 
-def _evidence(model: str, arm: Arm, metric: str, sums: MeanEstimate, window: Window) -> pb.RolloutEvidence:
-    message = pb.RolloutEvidence(
-        model=model,
-        version=arm.version,
-        metric=metric,
-        observations=sums.count,
-        sums=MetricSums(count=sums.count, sum=sums.sum, sum_of_squares=sums.sum_of_squares),
-        mirror=arm.mirror,
+def _arm(version: int, mirror: bool, partials: Sequence[PanePartial]) -> ArmEvidence:
+    epochs = sorted({one.epoch for partial in partials for one in partial.epochs})
+    starts = sorted({one.start for partial in partials for one in partial.labels})
+    arm = ArmEvidence(
+        version=version,
+        mirror=mirror,
+        predictions=sum(one.total.predictions for one in partials),
+        labelled=sum(one.total.labelled for one in partials),
+        epochs=[_epoch([one for p in partials for one in p.epochs if one.epoch == epoch]) for epoch in epochs],
+        labels=[_labels([one for p in partials for one in p.labels if one.start == start]) for start in starts],
     )
-    message.since.FromMicroseconds(window.start)
-    message.until.FromMicroseconds(window.end)
-    return message
+    if mirror:
+        arm.shadow.CopyFrom(_shadow([one.shadow for one in partials]))
+    return arm
+
+
+def _epoch(some: Sequence[EpochEvidence]) -> EpochEvidence:
+    return EpochEvidence(
+        epoch=some[0].epoch,
+        predictions=sum(one.predictions for one in some),
+        errors=sum(one.errors for one in some),
+        slow=sum(one.slow for one in some),
+        latency=_add([one.latency for one in some]),
+        units=sorted({unit for one in some for unit in one.units})[:MOST_UNITS],
+    )
+
+
+def _labels(some: Sequence[LabelPane]) -> LabelPane:
+    names = sorted({name for one in some for name in one.metrics})
+    return LabelPane(
+        start=some[0].start,
+        labelled=sum(one.labelled for one in some),
+        metrics={name: _add([one.metrics[name] for one in some if name in one.metrics]) for name in names},
+    )
+
+
+def _shadow(some: Sequence[ShadowEvidence]) -> ShadowEvidence:
+    return ShadowEvidence(
+        pairs=sum(one.pairs for one in some),
+        agreements=sum(one.agreements for one in some),
+        distance=_add([one.distance for one in some]),
+        delay=_add([one.delay for one in some]),
+    )
+
+
+def _add(some: Sequence[MetricSums]) -> MetricSums:
+    return MetricSums(
+        count=sum(one.count for one in some),
+        sum=sum(one.sum for one in some),
+        sum_of_squares=sum(one.sum_of_squares for one in some),
+    )

@@ -14,7 +14,8 @@ class Predictions:
     """Predictions of one arm with equal columns, in the order of their offsets; each array is of shape [n].
 
     `keys`: uint64. `times`: event times, microseconds. `before`: the latest event time of the messages before.
-    `limits`: the latest event time that is no mistake. `latencies`: seconds, NaN if not said. `outputs`: float32 [n,
+    `limits`: the latest event time that is no mistake. `latencies`: seconds, NaN if not said. `epochs`: of the route.
+    `units`: uint64, hash of what the arm was chosen by, 0 if the weights did not choose it. `outputs`: float32 [n,
     width], NaN without an answer. `answered`: whether there is an answer. `inputs`: by name; empty if not to be read.
     """
 
@@ -24,6 +25,8 @@ class Predictions:
     before: IntArray
     limits: IntArray
     latencies: FloatArray
+    epochs: IntArray
+    units: HashArray
     outputs: SingleArray
     answered: bool
     inputs: Mapping[str, Values]
@@ -39,6 +42,8 @@ class Predictions:
             self.before[cut],
             self.limits[cut],
             self.latencies[cut],
+            self.epochs[cut],
+            self.units[cut],
             self.outputs[cut],
             self.answered,
             inputs,
@@ -58,6 +63,8 @@ class Predictions:
             self.before[rows],
             self.limits[rows],
             self.latencies[rows],
+            self.epochs[rows],
+            self.units[rows],
             self.outputs[rows],
             self.answered,
             inputs,
@@ -66,10 +73,25 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept of each prediction: key, answer (float32 [n, width]), whether there was one, and its slices (uint8
-    [n, features])."""
+    """What is kept of each prediction: key, answer (float32 [n, width]), whether there was one, its slices (uint8 [n,
+    features]), latency in seconds (float32, NaN if not said), epoch of its route, and unit (see `Predictions`)."""
 
     keys: HashArray
     outputs: SingleArray
     answered: BoolArray
     slices: ByteArray
+    latencies: SingleArray
+    epochs: IntArray
+    units: HashArray
+
+    def take(self, rows: IntArray) -> "Kept":
+        """The rows of these places, in their order."""
+        return Kept(
+            self.keys[rows],
+            self.outputs[rows],
+            self.answered[rows],
+            self.slices[rows],
+            self.latencies[rows],
+            self.epochs[rows],
+            self.units[rows],
+        )

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from tidemill_stats.answers import row_losses, width
 from tidemill_stats.arrays import BoolArray, FloatArray, IntArray
+from tidemill_stats.column import CategoricalProfile
+from tidemill_stats.reference import Reference
 
 from tidemill_monitor.domain.fixed import STEPS
 from tidemill_monitor.domain.watched import Watch
@@ -79,6 +81,16 @@ def are_labels(watch: Watch, labels: FloatArray) -> BoolArray:
     known = np.where(finite, labels, -1.0)
     possible: BoolArray = finite & (known == np.floor(known)) & (known >= 0) & (known < watch.classes)
     return possible
+
+
+def typical_outcome(watch: Watch, reference: Reference | None) -> float:
+    """Size of a label, for the unit it is summed in: 1 for a class, else that of the answers on the test rows."""
+    if watch.classes is not None or reference is None or reference.outputs is None:
+        return 1.0
+    answers = reference.outputs.columns.get("prediction")
+    if answers is None or isinstance(answers, CategoricalProfile):
+        return 1.0
+    return abs(answers.moments.mean) + math.sqrt(max(answers.moments.variance, 0.0))
 
 
 def typical_loss(name: str, watch: Watch, mean: float) -> float:

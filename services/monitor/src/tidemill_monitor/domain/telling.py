@@ -94,7 +94,7 @@ def _metrics(lens: Lens, labels: Tally) -> dict[str, MetricSums]:
     sums = labels.sums.tolist()
     return {
         name: metric_sums(count, sums[2 * place], sums[2 * place + 1], lens.units[place])
-        for place, name in enumerate(lens.metrics)
+        for place, name in enumerate(lens.label_metrics)
     }
 
 

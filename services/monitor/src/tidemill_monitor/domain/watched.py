@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from tidemill.v1.model_pb2 import ModelApproved
+from tidemill.v1.model_pb2 import ModelApproved, Route
 from tidemill_contracts.durations import microseconds
 from tidemill_contracts.monitors import Monitors
 from tidemill_contracts.pipeline import Pipeline, feature_name
 from tidemill_stats.reference import Reference, reference_from_proto
 
 KEPT_DECODED = 32
+SLOW_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Watch:
         return max(self.label_delay, self.lateness)
 
     @property
+    def latency_objective(self) -> float:
+        """Seconds; a slower answer is slow."""
+        return self.monitors.serving.latency if self.monitors.serving else SLOW_SECONDS
+
+    @property
     def loss(self) -> str:
         """The loss whose rise is a fall of performance."""
         rule = self.monitors.performance
@@ -83,11 +89,25 @@ class Catalogue:
         self._watches = {watch.model: watch for watch in watches}
         self._model_of = {watch.pipeline: watch.model for watch in watches} | {model: model for model in self._watches}
         self._approved: dict[tuple[str, int], bytes] = {}
+        self._routes: dict[str, Route] = {}
         self._decoded = lru_cache(KEPT_DECODED)(self._decode)
 
     def approve(self, approved: ModelApproved) -> None:
         """Note a version; a repetition changes nothing."""
         self._approved.setdefault((approved.model, approved.version), approved.SerializeToString())
+
+    def note_route(self, route: Route) -> None:
+        """Note who serves a model; an older route changes nothing."""
+        known = self._routes.get(route.model)
+        if known is None or route.epoch > known.epoch:
+            self._routes[route.model] = route
+
+    def is_released(self, model: str) -> bool:
+        """Whether a release is under way: more than one version answers, or one only watches."""
+        route = self._routes.get(model)
+        if route is None:
+            return False
+        return sum(arm.weight > 0 for arm in route.arms) > 1 or any(one.fraction > 0 for one in route.mirrors)
 
     def is_approved(self, model: str, number: int) -> bool:
         return (model, number) in self._approved
