@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tidemill.v1.model_pb2 import RELEASE_STRATEGY_CANARY, RolloutChanged
 from tidemill.v1.monitoring_pb2 import (
     DRIFT_ACTION_TELL_DATA_SCIENTIST,
     DRIFT_KIND_SCHEMA_SKEW,
@@ -112,6 +113,11 @@ def result(*, swapped: tuple[datetime, ...], loop: list[float], alarms: int = 0)
         replay_seconds=2,
         trainings=len(swapped),
         alarms=[alarm((numbers(1, 2), numbers(2, 1)))] * alarms,
+        releases=[
+            RolloutChanged(version=2, trigger="start", phase="canary", strategy=RELEASE_STRATEGY_CANARY),
+            RolloutChanged(version=2, trigger="promote", phase="promoted", strategy=RELEASE_STRATEGY_CANARY),
+        ]
+        * (len(swapped) - 1),
     )
 
 
@@ -121,7 +127,9 @@ FIRST, SECOND = datetime(2013, 3, 4, 12, tzinfo=UTC), datetime(2013, 3, 18, 3, t
 def test_the_weeks_that_count_are_the_whole_ones_after_the_first_retraining():
     told = summary(result(swapped=(FIRST, SECOND), loop=[0.4, 0.4, 0.6, 0.4, 0.45], alarms=2))
 
-    assert "2 alarms; the loop trained 2 times, swapped the model 1 times" in told
+    assert (
+        "2 alarms; the loop trained 2 times, let 1 models in by canary (1 promoted), swapped the model 1 time" in told
+    )
     assert "lower one in 2 of the 3 whole weeks" in told
 
 

@@ -1,22 +1,9 @@
 """`tidemill drift` against servers that answer as the services do."""
 
-import json
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
-from typing import Any
-
 import pytest
-from tidemill_local.cli import app
 from tidemill_local.commands.explaining import bar
 from tidemill_local.errors import StackError
-from typer.testing import CliRunner, Result
 
-PORTS = {"trainer": 18020, "registry": 18030, "monitor": 18050}
 ALARM = {
     "id": "0b5c7f0e-6d6f-5d39-9f1e-0c8f5ad1a001",
     "model": "tide",
@@ -53,82 +40,15 @@ RUN = {"id": "run-9", "state": "succeeded", "error": None, "cause_event_id": ALA
 VERSION = {"version": 4, "run_id": "run-9", "state": "approved", "reason": "every rule is satisfied"}
 
 
-@dataclass
-class Services:
-    """Answers by method and path, and what was asked."""
-
-    offset: int = 0
-    answers: dict[str, object] = field(default_factory=dict)
-    asked: list[tuple[str, Any]] = field(default_factory=list)
-
-    def answer(self, request: str, body: bytes) -> tuple[int, object]:
-        self.asked.append((request, json.loads(body) if body else None))
-        path = request.partition("?")[0]
-        return (200, self.answers[path]) if path in self.answers else (404, {"error": f"no such thing: {path}"})
-
-
-@pytest.fixture
-def services() -> Iterator[Services]:
-    services = Services()
-
-    class Handler(BaseHTTPRequestHandler):
-        def respond(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, answer = services.answer(f"{self.command} {self.path}", body)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
-
-        do_GET = do_POST = do_DELETE = respond  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ExitStack() as stack:
-        services.offset, servers = listening(Handler)
-        for server in servers:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(server.server_close)
-            stack.callback(server.shutdown)
-        services.answers = {
-            "GET /v1/models": [{"name": "moon"}, {"name": "tide"}],
-            "GET /v1/models/tide/drift": {"alarms": [ALARM, OLDER]},
-            f"GET /v1/models/tide/drift/{ALARM['id']}": ALARM,
-            "GET /v1/runs": [RUN],
-            "GET /v1/models/tide/versions": [VERSION],
-        }
-        yield services
-
-
-def listening(handler: type[BaseHTTPRequestHandler]) -> tuple[int, list[HTTPServer]]:
-    """A server at each service's port, all at one offset that is free."""
-    for _ in range(50):
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            offset = probe.getsockname()[1] - PORTS["monitor"]
-        servers: list[HTTPServer] = []
-        try:
-            for port in PORTS.values():
-                servers.append(HTTPServer(("127.0.0.1", port + offset), handler))
-        except OSError:
-            for server in servers:
-                server.server_close()
-        else:
-            return offset, servers
-    raise AssertionError("no free ports")
-
-
-@pytest.fixture
-def tidemill(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("TIDEMILL_OPERATOR_TOKEN", raising=False)
-
-    def run(*arguments: str) -> Result:
-        options = ["--home", str(tmp_path), "--port-offset", str(services.offset)]
-        return CliRunner().invoke(app, [*options, *arguments], env={"COLUMNS": "200"})
-
-    return run
+@pytest.fixture(autouse=True)
+def answers(services):
+    services.answers = {
+        "GET /v1/models": [{"name": "moon"}, {"name": "tide"}],
+        "GET /v1/models/tide/drift": {"alarms": [ALARM, OLDER]},
+        f"GET /v1/models/tide/drift/{ALARM['id']}": ALARM,
+        "GET /v1/runs": [RUN],
+        "GET /v1/models/tide/versions": [VERSION],
+    }
 
 
 def test_alarms_of_every_model_are_listed_the_newest_first(tidemill):
@@ -140,7 +60,7 @@ def test_alarms_of_every_model_are_listed_the_newest_first(tidemill):
     assert "silence-7" in "".join(lines)
 
 
-def test_only_as_many_alarms_are_listed_as_asked_for(tidemill, services: Services):
+def test_only_as_many_alarms_are_listed_as_asked_for(tidemill, services):
     output = tidemill("drift", "list", "tide", "--limit", "1").output
 
     assert ALARM["id"][:8] in output
@@ -166,7 +86,7 @@ def test_what_came_of_an_alarm_is_told(tidemill):
     assert "training run run-9 succeeded and made version 4, approved: every rule is satisfied" in output
 
 
-def test_a_muted_alarm_asked_for_nothing(tidemill, services: Services):
+def test_a_muted_alarm_asked_for_nothing(tidemill, services):
     services.answers[f"GET /v1/models/tide/drift/{OLDER['id']}"] = OLDER
 
     output = tidemill("drift", "explain", str(OLDER["id"])).output
@@ -175,19 +95,19 @@ def test_a_muted_alarm_asked_for_nothing(tidemill, services: Services):
     assert "muted by silence-7" in output
 
 
-def test_a_failed_run_is_told_with_its_error(tidemill, services: Services):
+def test_a_failed_run_is_told_with_its_error(tidemill, services):
     services.answers["GET /v1/runs"] = [{**RUN, "state": "failed", "error": "no rows"}]
 
     assert "training run run-9 failed: no rows" in tidemill("drift", "explain").output
 
 
-def test_runs_of_other_causes_are_not_laid_to_an_alarm(tidemill, services: Services):
+def test_runs_of_other_causes_are_not_laid_to_an_alarm(tidemill, services):
     services.answers["GET /v1/runs"] = [{**RUN, "cause_event_id": "something else"}]
 
     assert "nothing yet" in tidemill("drift", "explain").output
 
 
-def test_an_alarm_is_explained_where_the_trainer_is_away(tidemill, services: Services):
+def test_an_alarm_is_explained_where_the_trainer_is_away(tidemill, services):
     del services.answers["GET /v1/runs"]
 
     assert "unknown: the trainer or the registry does not answer" in tidemill("drift", "explain").output
@@ -204,7 +124,7 @@ def test_an_alarm_that_does_not_exist_is_named(tidemill, arguments: tuple[str, .
     assert told in str(result.exception)
 
 
-def test_the_beginning_of_an_id_must_mean_one_alarm(tidemill, services: Services):
+def test_the_beginning_of_an_id_must_mean_one_alarm(tidemill, services):
     services.answers["GET /v1/models/tide/drift"] = {"alarms": [ALARM, {**OLDER, "id": "0b5c0000"}]}
 
     result = tidemill("drift", "explain", "0b5c")
@@ -212,7 +132,7 @@ def test_the_beginning_of_an_id_must_mean_one_alarm(tidemill, services: Services
     assert "Several alarms begin with 0b5c" in str(result.exception)
 
 
-def test_an_alarm_is_acknowledged_with_a_reason_and_an_end(tidemill, services: Services):
+def test_an_alarm_is_acknowledged_with_a_reason_and_an_end(tidemill, services):
     path = f"POST /v1/models/tide/drift/{ALARM['id']}/acknowledge"
     services.answers[path] = {"id": "response-1"}
 
@@ -222,7 +142,7 @@ def test_an_alarm_is_acknowledged_with_a_reason_and_an_end(tidemill, services: S
     assert services.asked[-1] == (path, {"by": "ada", "reason": "known", "expires": "2d"})
 
 
-def test_a_silence_names_only_what_was_named(tidemill, services: Services):
+def test_a_silence_names_only_what_was_named(tidemill, services):
     services.answers["POST /v1/models/tide/silences"] = {"id": "s"}
     asked = ["drift", "silence", "tide", "--reason", "new station", "--by", "ada", "--expires", "7d"]
 
@@ -233,7 +153,7 @@ def test_a_silence_names_only_what_was_named(tidemill, services: Services):
 
 
 @pytest.mark.parametrize("missing", ["--reason", "--expires"])
-def test_a_silence_needs_a_reason_and_an_end(tidemill, services: Services, missing: str):
+def test_a_silence_needs_a_reason_and_an_end(tidemill, services, missing: str):
     options = {"--reason": "x", "--expires": "7d"}
     given = [word for name, text in options.items() if name != missing for word in (name, text)]
 
@@ -241,7 +161,7 @@ def test_a_silence_needs_a_reason_and_an_end(tidemill, services: Services, missi
     assert services.asked == []
 
 
-def test_a_silence_is_taken_back(tidemill, services: Services):
+def test_a_silence_is_taken_back(tidemill, services):
     services.answers["DELETE /v1/models/tide/silences/s1"] = {"id": "s1"}
 
     assert "s1" in tidemill("drift", "unsilence", "tide", "s1").output

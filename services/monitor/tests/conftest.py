@@ -1,11 +1,11 @@
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import numpy as np
 import pytest
-from tidemill.v1.model_pb2 import ModelApproved
+from tidemill.v1.model_pb2 import Arm, Mirror, ModelApproved, Route
 from tidemill.v1.monitoring_pb2 import PanePartial
 from tidemill.v1.prediction_pb2 import ARM_ROLE_PRIMARY, ArmRole, GroundTruth, GroundTruthBatch, PredictionBatch
 from tidemill_contracts.pipeline import Pipeline
@@ -24,8 +24,8 @@ NOW = START + 1000 * DAY
 PROMISE = {"log_loss": 0.5, "accuracy": 0.7}
 
 
-def pipeline(**monitors: object) -> Pipeline:
-    """Panes of a day, an hour of lateness, labels after two days."""
+def pipeline(classes: int | None = 2, **monitors: object) -> Pipeline:
+    """Panes of a day, an hour of lateness, labels after two days; `classes` is None for quantities."""
     settings: dict[str, object] = {
         "window": "1d",
         "pane": "1d",
@@ -39,16 +39,16 @@ def pipeline(**monitors: object) -> Pipeline:
             "apiVersion": "tidemill/v1",
             "name": "tides",
             "model": "tide",
-            "task": "classification",
+            "task": "regression" if classes is None else "classification",
             "sources": {"gauge": {"event_time": "at", "fields": fields}},
             "primary": "gauge",
-            "label": {"name": "high", "delay": "2d", "classes": 2},
+            "label": {"name": "high", "delay": "2d", "classes": classes},
             "features": ["x", "c"],
             "seed": 1,
             "training_code": "training.py",
             "candidates": [{"name": "one", "algorithm": "one"}],
-            "metrics": ["log_loss", "accuracy"],
-            "primary_metric": "log_loss",
+            "metrics": ["rmse", "mae"] if classes is None else ["log_loss", "accuracy"],
+            "primary_metric": "rmse" if classes is None else "log_loss",
             "monitors": settings | monitors,
         }
     )
@@ -86,6 +86,35 @@ def catalogue_of(*versions: int, **monitors: object) -> Catalogue:
     return catalogue
 
 
+def route(
+    epoch: int = 1, arms: Mapping[int, float] | None = None, mirrors: Mapping[int, float] | None = None
+) -> Route:
+    """Weights and fractions by version; version 2 is let in where no arms are given: it takes a tenth."""
+    return Route(
+        model="tide",
+        epoch=epoch,
+        arms=[Arm(version=version, weight=weight) for version, weight in (arms or {1: 0.9, 2: 0.1}).items()],
+        mirrors=[Mirror(version=version, fraction=fraction) for version, fraction in (mirrors or {}).items()],
+    )
+
+
+def released(**monitors: object) -> Catalogue:
+    """The catalogue while version 2 is let in."""
+    catalogue = catalogue_of(**monitors)
+    catalogue.note_route(route())
+    return catalogue
+
+
+def quantities(known: Reference | None = None) -> Catalogue:
+    """Two versions that predict quantities, while the second is let in; what they learnt from is `known`."""
+    catalogue = Catalogue([pipeline(classes=None)])
+    for version in (1, 2):
+        message = None if known is None else reference_to_proto(known)
+        catalogue.approve(ModelApproved(model="tide", version=version, pipeline="tides", reference=message))
+    catalogue.note_route(route())
+    return catalogue
+
+
 def batch(
     ids: Sequence[str],
     times: Sequence[int] | None = None,
@@ -94,10 +123,15 @@ def batch(
     role: ArmRole = ARM_ROLE_PRIMARY,
     error: str = "",
     probability: float = 0.75,
+    quantity: float | None = None,
+    latency: float = 0.01,
+    epoch: int = 1,
+    units: Sequence[int] = (),
     shift: float = 0.0,
     seed: int = 0,
 ) -> PredictionBatch:
-    """Predictions of class 1 with `probability`, an hour apart from START unless `times` are given."""
+    """Predictions of class 1 with `probability`, or of a `quantity`, an hour apart from START unless `times` are
+    given."""
     count = len(ids)
     message = PredictionBatch(
         model="tide",
@@ -105,13 +139,17 @@ def batch(
         role=role,
         prediction_ids=ids,
         event_times=times if times is not None else [START + index * HOUR for index in range(count)],
-        latencies=[0.01] * count,
+        latencies=[latency] * count,
         error=error,
+        epoch=epoch,
+        units=units,
     )
     columns = inputs(count, shift, seed)
     message.inputs.add(name="x").numbers.values.extend(columns["x"].tolist())
     message.inputs.add(name="c").texts.values.extend(columns["c"].tolist())
-    if not error:
+    if quantity is not None and not error:
+        message.outputs.add(name="prediction").numbers.values.extend([quantity] * count)
+    elif not error:
         message.outputs.add(name="label").numbers.values.extend([float(probability > 0.5)] * count)
         message.outputs.add(name="probabilities").numbers.values.extend([1 - probability, probability] * count)
     return message
@@ -169,6 +207,9 @@ class Make:
 
     pipeline = staticmethod(pipeline)
     catalogue = staticmethod(catalogue_of)
+    released = staticmethod(released)
+    quantities = staticmethod(quantities)
+    route = staticmethod(route)
     approval = staticmethod(approval)
     batch = staticmethod(batch)
     truth = staticmethod(truth)
@@ -186,6 +227,11 @@ class Make:
     @cached_property
     def shared_lenses(self) -> Lenses:
         return Lenses(self.shared)
+
+    @cached_property
+    def shared_released(self) -> Catalogue:
+        """The same while a version is let in."""
+        return released()
 
     def watch(self, **monitors: object) -> Watch:
         return Watch.of(pipeline(**monitors))

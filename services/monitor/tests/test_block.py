@@ -13,6 +13,9 @@ def kept(*keys: int) -> Kept:
         outputs=np.tile(np.array([1, 0.25, 0.75], dtype=np.float32), (count, 1)),
         answered=np.ones(count, dtype=np.bool_),
         slices=np.full((count, 1), 2, dtype=np.uint8),
+        latencies=np.linspace(0.1, 0.2, count, dtype=np.float32),
+        epochs=np.arange(7, 7 + count),
+        units=np.arange(count, dtype=np.uint64) + np.uint64(1 << 63),
     )
 
 
@@ -35,7 +38,8 @@ def test_a_block_is_read_back_as_it_was_written() -> None:
     again.decode_labels(block.encode_labels())
     assert (again.number, again.rows, again.offset, again.violations) == (3, 3, 17, {"x: absent": 2})
     assert again.labelled.tolist() == [False, True, False]
-    for name in ("keys", "outputs", "answered", "slices", "truth_offsets", "observed", "changes"):
+    rows = ("keys", "outputs", "answered", "slices", "latencies", "epochs", "units")
+    for name in (*rows, "truth_offsets", "observed", "changes"):
         assert getattr(again, name)[:3].tolist() == getattr(block, name)[:3].tolist()
     assert again.tallies[ALL].counts.tolist() == [0, 5, 0]
     assert (again.tallies[ALL].sums.tolist(), again.tallies[ALL].highs.tolist()) == ([7], [np.inf])

@@ -332,29 +332,3 @@ def test_performance_that_falls_in_one_slice_is_told_of_that_slice() -> None:
     world.days(range(10, 16), change=only_in("c", wrong))
     assert {alarm.slice for alarm in world.alarms} == {"c=c"}
     assert "in the windows before" in world.alarms[0].reason
-
-
-def test_two_versions_in_a_window_give_evidence_for_a_release() -> None:
-    world = World(settings={"serving": {"latency": 0.2}})
-    for number in range(24):
-        world.take(
-            world.pane(number, rows=60),
-            world.pane(number, version=2, rows=40, concept=0.3),
-            world.pane(number, version=3, rows=60, mirror=True, latency=0.4),
-        )
-    told = [evidence for judged in world.judged for evidence in judged.rollout]
-    first = [one for one in told if one.until.ToMicroseconds() == told[0].until.ToMicroseconds()]
-    assert {(one.version, one.mirror) for one in first} == {(1, False), (2, False), (3, True)}
-    assert {one.metric for one in first} == {"log_loss", "error_rate", "errors", "slow"}
-    by_place = {(one.version, one.metric): one for one in first}
-    assert by_place[1, "log_loss"].observations == 4 * 60
-    assert by_place[3, "slow"].sums.sum == 4 * 60
-    assert by_place[1, "slow"].sums.sum == 0
-    assert by_place[2, "errors"].observations == 4 * 40
-    assert (by_place[1, "errors"].until.ToMicroseconds() - by_place[1, "errors"].since.ToMicroseconds()) == 4 * PANE
-
-
-def test_one_version_gives_no_evidence_for_a_release() -> None:
-    world = World()
-    world.days(range(5))
-    assert [evidence for judged in world.judged for evidence in judged.rollout] == []

@@ -84,7 +84,8 @@ class Rollout:
 
     def __post_init__(self) -> None:
         self.progress = self.plan.start()
-        self.state = transition(self.state, Trigger.START, self.plan.stages)
+        self.make(Move(Trigger.START, "its turn"))
+        self.moves.clear()
 
     def see(self, more: News, minutes: int = 1) -> Move | None:
         """What a look at the evidence of the next `minutes` leads to."""
@@ -95,7 +96,7 @@ class Rollout:
             self.progress = Progress.from_dict(json.loads(json.dumps(self.progress.to_dict())))
         move = self.plan.judge(self.state, self.progress, frozen=self.frozen)
         if move is not None:
-            self._make(move)
+            self.make(move)
         return move
 
     def until_it_moves(self, more: News, most: int = 500) -> Move:
@@ -115,10 +116,11 @@ class Rollout:
     def awaited(self) -> list[str]:
         return self.plan.awaited(self.state, self.progress)
 
-    def _make(self, move: Move) -> None:
+    def make(self, move: Move) -> None:
+        """What the registry does of a move."""
         self.moves.append(move)
         self.state = transition(self.state, move.trigger, self.plan.stages, move.share)
-        if move.trigger is Trigger.ADVANCE:
+        if move.trigger in (Trigger.START, Trigger.ADVANCE):
             self.progress = self.progress.next_stage()
         if move.trigger is Trigger.SHIFT:
             self.progress = self.progress.next_epoch()

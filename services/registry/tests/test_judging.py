@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from releases import MINUTE, Counts, Rollout, ones, planned, seen, split, wrong
 from tidemill_contracts.pipeline import Pipeline
@@ -86,7 +86,7 @@ def test_a_candidate_that_is_worse_by_more_than_delta_is_rolled_back_with_the_me
 
     assert rollout.until_it_ends(wrong(ROWS, 0.2, 0.35))[-1] is Trigger.ROLL_BACK
     assert re.fullmatch(
-        r"worse: error_rate differs by \+0\.15, between \+0 and \+0\.\d+ with confidence 0\.99, "
+        r"worse: error_rate differs by \+0\.15, between \+0\.\d+ and \+0\.\d+ with confidence 0\.99, "
         r"from (\d+) rows of the candidate and \1 of the champion, a loss of 0\.05 is tolerated",
         rollout.moves[-1].reason,
     )
@@ -160,7 +160,7 @@ def test_traffic_that_is_split_otherwise_than_asked_rolls_back_and_says_so():
     assert move.trigger is Trigger.ROLL_BACK
     assert re.fullmatch(
         r"traffic is not split as asked: \d+ of \d{4} callers or requests went to the candidate, "
-        r"[45]\.\d% where 50\.0% should",
+        r"[4-6]\.\d% where 50\.0% should",
         move.reason,
     )
 
@@ -194,11 +194,7 @@ def test_a_unit_that_comes_again_counts_once():
 def test_each_stage_is_split_by_its_own_share():
     rollout = canary(steps=tuple(replace_step(step, observations=1) for step in STEPS))
 
-    first = rollout.until_it_moves(
-        seen((0, 0), labels={}, units=split(2_000, 0.1))
-        if False
-        else wrong((90, 10), 0.2, 0.2, units=split(2_000, 0.1))
-    )
+    first = rollout.until_it_moves(wrong((90, 10), 0.2, 0.2, units=split(2_000, 0.1)))
     assert first.trigger is Trigger.ADVANCE
     assert rollout.progress.units == ((), ())
     assert rollout.see(wrong(ROWS, 0.2, 0.2, units=split(2_000, 0.5))) is None
@@ -271,7 +267,7 @@ def test_a_stage_counts_its_own_time_and_observations():
     rollout = canary(steps=tuple(replace_step(step, min_time=STEPS[0].max_time / 96) for step in STEPS))
     rollout.until_it_moves(wrong((900, 900), 0.3, 0.1))
 
-    assert rollout.awaited == ["200 more labelled predictions of the candidate", "15m of event time", "a verdict"][:2]
+    assert rollout.awaited == ["200 more labelled predictions of the candidate", "15m of event time"]
     assert [rollout.see(wrong((9, 1), 0.3, 0.1)) for _ in range(100)] == [None] * 100
 
 
@@ -396,6 +392,54 @@ def test_a_rollout_that_does_not_run_makes_no_move_and_waits_for_nothing(phase: 
     assert rollout.plan.awaited(State(phase), rollout.progress) == []
 
 
+def test_what_looks_worse_is_not_given_more_traffic_until_it_looks_well_again():
+    rollout = canary()
+    for _ in range(3):
+        assert rollout.see(wrong((100, 50), 0.2, 0.28)) is None
+
+    assert rollout.awaited == ["certainty about error_rate, which looks worse"]
+    assert rollout.until_it_moves(wrong((100, 50), 0.2, 0.2)).trigger is Trigger.ADVANCE
+
+
+def test_a_guardrail_that_looks_worse_is_not_given_more_traffic():
+    rollout = canary()
+    rollout.see(wrong(ROWS, 0.3, 0.1))
+
+    assert rollout.see(wrong(ROWS, 0.3, 0.1, errors=(0, 1))) is None
+    assert rollout.awaited == ["certainty about errors, which looks worse"]
+
+
+def test_a_candidate_that_breaks_after_it_was_found_to_be_as_good_is_rolled_back():
+    rollout = one_step(step={"observations": 10**6})
+    for _ in range(20):
+        assert rollout.see(wrong(ROWS, 0.2, 0.2)) is None
+    assert rollout.awaited == ["998000 more labelled predictions of the candidate"]
+
+    assert rollout.until_it_moves(wrong(ROWS, 0.2, 0.9)).trigger is Trigger.ROLL_BACK
+
+
+ANY = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 1), st.integers(0, 3))
+
+
+@settings(deadline=None)
+@given(st.lists(ANY, min_size=1, max_size=20))
+@example([(20, 5, 0, 2)] * 2 + [(20, 5, 1, 2)] + [(20, 5, 0, 2)] * 20)
+def test_a_rollout_goes_on_when_it_waits_for_nothing_and_only_then(stream: list[tuple[int, int, int, int]]):
+    rollout = canary(steps=tuple(replace_step(step, observations=60) for step in STEPS))
+
+    for *failures, errors, minutes in stream:
+        rollout.frozen = True
+        rollout.see(seen((30, 30), errors=(0, errors), labels={"error_rate": failures}), minutes)
+        if rollout.state.phase.is_end:
+            return
+        move = rollout.plan.judge(rollout.state, rollout.progress, frozen=False)
+        assert (move is None) is bool(rollout.awaited)
+        if move is not None:
+            rollout.make(move)
+        if rollout.state.phase.is_end:
+            return
+
+
 def test_what_was_found_worse_stays_so():
     rollout = stopped(canary(), "held")
     rollout.see(seen(ROWS, errors=(0, 50)))
@@ -431,17 +475,13 @@ def test_a_bandit_gives_a_better_candidate_the_most_it_may_get():
 
 
 def test_a_bandit_whose_candidate_gets_worse_falls_to_the_least_share():
-    rollout = bandit(min_share=0.1, max_share=0.6)
+    rollout = bandit(Metric(metric="error_rate", delta=0.4), min_share=0.1, max_share=0.6)
 
-    shifts = [
-        *minutes_to_shift(rollout, wrong(ROWS, 0.3, 0.2), 20),
-        *minutes_to_shift(rollout, wrong((400, 400), 0.3, 0.305), 400),
-    ]
-    assert [shifts[0][1], shifts[-1][1]] == [0.6, 0.6]
-    shifts = minutes_to_shift(rollout, wrong((1000, 1000), 0.3, 0.32), 60)
+    rising = minutes_to_shift(rollout, wrong(ROWS, 0.3, 0.2), 20)
+    falling = minutes_to_shift(rollout, wrong((1000, 1000), 0.3, 0.5), 20)
 
-    assert rollout.state.phase is Phase.BANDIT
-    assert shifts[-1][1] == 0.1
+    assert [share for _, share in rising] == [0.6]
+    assert falling[-1][1] == 0.1
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -670,6 +710,34 @@ def test_a_start_and_a_plan_are_what_was_written():
 
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict())), strategy) == plan
     assert Progress.from_dict(json.loads(json.dumps(plan.start().to_dict()))) == plan.start()
+
+
+def test_what_is_shown_of_the_evidence_is_what_was_seen_and_fit_for_json():
+    rollout = canary()
+    nothing = rollout.plan.evidence(rollout.progress), rollout.plan.comparison(rollout.progress)
+    latency = Block(MeanEstimate(100, 10.0, 2.0), MeanEstimate(100, 30.0, 10.0))
+    rollout.see(wrong(ROWS, 0.3, 0.1, units=((1, 2, 3), (4,)), pairs=4, agreements=3, latency=latency))
+
+    shown, compared = rollout.plan.evidence(rollout.progress), rollout.plan.comparison(rollout.progress)
+
+    json.dumps((nothing, shown, compared), allow_nan=False)
+    assert [(one["metric"], one["guardrail"]) for one in shown] == [
+        ("error_rate", False),
+        ("errors", True),
+        ("slow", True),
+    ]
+    assert (shown[0]["champion"], shown[0]["candidate"], shown[0]["effect"]) == pytest.approx((0.3, 0.1, -0.2))
+    assert (shown[0]["champion_rows"], shown[0]["candidate_rows"], shown[0]["delta"]) == (100, 100, 0.05)
+    assert shown[0]["lower"] < -0.2 < shown[0]["upper"]
+    assert nothing[0][0]["champion"] is None
+    assert nothing[1]["agreement"] is None
+    assert compared == {
+        "units": {"champion": 3, "candidate": 1},
+        "pairs": 4,
+        "agreement": 0.75,
+        "distance": None,
+        "seconds": {"champion": 0.1, "candidate": 0.3},
+    }
 
 
 def test_looking_again_changes_nothing():

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tidemill_contracts.release import Bandit, Release, Shadow, Step, Strategy
-from tidemill_registry.domain.rollout import Phase, PlannedStage, State, Trigger, route_of, stages_of, transition
+from tidemill_registry.domain.rollout import (
+    Phase,
+    PlannedStage,
+    State,
+    Trigger,
+    changes_route,
+    route_of,
+    stages_of,
+    transition,
+)
 from tidemill_registry.domain.routes import RoutedVersion, RouteState
 from tidemill_runtime.errors import Conflict
 
@@ -111,6 +120,21 @@ def test_what_is_allowed_leads_to_the_state_of_the_table(cell: tuple[State, Trig
     before, trigger, result = cell
 
     assert transition(before, trigger, stages(STRATEGY_IN[before.phase]), 0.25) == AFTER[result](before)
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell[2] in AFTER], ids=called)
+def test_traffic_moves_unless_a_rollout_is_held_or_freed_or_ends_before_it_began(cell: tuple[State, Trigger, str]):
+    before, trigger, result = cell
+    after = transition(before, trigger, stages(STRATEGY_IN[before.phase]), 0.25)
+    never_began = before.phase is Phase.PENDING and result in ("rolled_back", "superseded")
+
+    assert changes_route(before, after) is not (result in ("held", "freed") or never_began)
+
+
+def test_a_share_that_stays_as_it_is_moves_no_traffic():
+    before = BEFORE[Phase.BANDIT]
+
+    assert not changes_route(before, transition(before, Trigger.SHIFT, stages("bandit"), before.share))
 
 
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell[2] == "-"], ids=called)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tidemill_local.commands import demo, dlq, drift, models, monitor, quality, stack, topics
+from tidemill_local.commands import demo, dlq, drift, metrics, models, monitor, quality, rollout, stack, topics
 from tidemill_local.console import fail, report
 from tidemill_local.errors import StackError
 from tidemill_local.stack import Stack
@@ -24,6 +24,8 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(drift.app, name="drift")
 app.add_typer(monitor.app, name="monitor")
+app.add_typer(rollout.app, name="rollout")
+app.add_typer(metrics.app, name="metrics")
 
 
 @app.callback()

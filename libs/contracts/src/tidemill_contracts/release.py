@@ -176,7 +176,9 @@ class Release(Strict):
         default=None, description="How long after a prediction its label counts; absent: the label's delay."
     )
     undecided: Literal["roll_back", "promote", "hold"] = Field(
-        default="roll_back", description="What becomes of a candidate that max_time left undecided."
+        default="roll_back",
+        description="What becomes of a candidate that max_time left undecided; `promote`: it goes on, unless it looks "
+        "worse.",
     )
     newer: Literal["queue", "replace"] = Field(
         default="queue", description="Whether a newer version waits for the end of a release, or takes its place."

@@ -20,7 +20,7 @@ from tidemill_monitor import metrics, showing
 from tidemill_monitor.arrivals import Arrivals
 from tidemill_monitor.domain.judgement import Judge, Judged
 from tidemill_monitor.domain.pane_store import Arm, PaneStore, PartialKey
-from tidemill_monitor.domain.rollout import rollout_evidence
+from tidemill_monitor.domain.rollout import completed, rollout_evidence
 from tidemill_monitor.domain.state import ModelState
 from tidemill_monitor.domain.watched import Catalogue, Watch
 from tidemill_monitor.identity import rollout_id
@@ -49,6 +49,7 @@ class Model:
     state: ModelState = field(default_factory=ModelState)
     inbox: list[PanePartial] = field(default_factory=list)
     heard: datetime | None = None
+    evidence_until: int = 0
 
 
 class EvaluationStage:
@@ -137,11 +138,13 @@ class EvaluationStage:
             return model.state, []
 
     async def _give_evidence(self, model: Model, changed: Iterable[PanePartial]) -> None:
-        """Tell of the panes that changed, and with the newest how far everything is complete."""
-        starts = {one.start for one in changed} | ({model.panes.last} if model.panes.last is not None else set())
+        """Tell of the panes that changed, and of those of which something became complete."""
+        complete = model.panes.complete_until or 0
+        starts = {one.start for one in changed} | completed(model.panes, model.evidence_until, complete)
         for evidence in rollout_evidence(model.panes, starts):
             event = new_event("monitor", evidence.model, evidence, id=rollout_id(evidence))
             await self._publisher.send(topics.ROLLOUT_EVIDENCE, event)
+        model.evidence_until = complete
 
     async def _tell(self, raised: Sequence[Raised]) -> None:
         for one in raised:

@@ -1,6 +1,7 @@
 """The demo's result: a table for the terminal, and an HTML report with plots."""
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
+from tidemill.v1.model_pb2 import ReleaseStrategy, RolloutChanged
 from tidemill.v1.monitoring_pb2 import DriftDetected
 
 from tidemill_local.demo.alarms import alarm_section
@@ -22,7 +24,15 @@ from tidemill_local.demo.clients import ClientStatistics
 from tidemill_local.demo.scores import NEW_YORK
 from tidemill_local.demo.watch import Mark
 
-COLOURS = {"drift": "#d98e04", "trained": "#5aa9c9", "approved": "#4c9f50", "rejected": "#c0392b", "swapped": "#1b5e20"}
+COLOURS = {
+    "drift": "#d98e04",
+    "trained": "#5aa9c9",
+    "approved": "#4c9f50",
+    "rejected": "#c0392b",
+    "release": "#7d5ba6",
+    "swapped": "#1b5e20",
+}
+ENDS = ("promoted", "rolled_back", "inconclusive", "superseded")
 LOOP_COLOUR, FROZEN_COLOUR = "#0b6e99", "#9aa5ab"
 
 
@@ -41,6 +51,7 @@ class Result:
     replay_seconds: float
     trainings: int
     alarms: Sequence[DriftDetected]
+    releases: Sequence[RolloutChanged]
 
     @property
     def swaps(self) -> int:
@@ -117,11 +128,23 @@ def summary(result: Result) -> str:
     return (
         f"{result.statistics.requests:,} requests for {int(result.months['flights'].sum()):,} flights, "
         f"{len(result.statistics.failures)} failed. {len(result.alarms)} alarms; the loop trained {result.trainings} "
-        f"times, swapped the model {max(0, result.swaps - 1)} times without a calendar, and from April on its AUC is "
+        f"times, {released(result.releases)}, swapped the model {max(0, result.swaps - 1)} times without a calendar, "
+        f"and from April on its AUC is "
         f"{gain:+.3f} against the frozen first model's, on average over the months. Its log loss is the lower one in "
         f"{better} of the {0 if weeks is None else weeks.height} whole weeks after the first retraining. "
         f"Set-up {result.setup_seconds:.0f} s, replay {result.replay_seconds:.0f} s."
     )
+
+
+def released(releases: Sequence[RolloutChanged]) -> str:
+    """How the later versions were let in, in one phrase."""
+    begun = [one for one in releases if one.trigger == "start"]
+    if not begun:
+        return "released no later model by stages"
+    ways = sorted({ReleaseStrategy.Name(one.strategy).removeprefix("RELEASE_STRATEGY_").lower() for one in begun})
+    ends = Counter(one.phase.replace("_", " ") for one in releases if one.phase in ENDS)
+    told = ", ".join(f"{count} {phase}" for phase, count in sorted(ends.items())) or "none decided yet"
+    return f"let {len(begun)} models in by {' and '.join(ways)} ({told})"
 
 
 def _cells(row: Mapping[str, object]) -> tuple[str, ...]:

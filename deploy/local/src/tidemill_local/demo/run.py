@@ -126,6 +126,7 @@ async def _replay(stack: Stack, size: Size, setup_seconds: float) -> report.Resu
         replay_seconds=replay_seconds,
         trainings=watcher.state.trainings,
         alarms=watcher.state.alarms,
+        releases=watcher.state.releases,
     )
 
 

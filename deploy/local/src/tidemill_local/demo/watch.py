@@ -20,6 +20,7 @@ MESSAGES: dict[str, type[Any]] = {
     topics.MODEL_TRAINED: training_pb2.ModelTrained,
     topics.MODEL_APPROVED: model_pb2.ModelApproved,
     topics.DRIFT_DETECTED: monitoring_pb2.DriftDetected,
+    topics.ROLLOUTS: model_pb2.RolloutChanged,
 }
 SETTLE_SECONDS = 2.0
 """From drift to the run it starts, and from a run's end to the swap, the loop needs a moment."""
@@ -27,7 +28,7 @@ SETTLE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened: `kind` is drift, trained, approved, rejected or swapped; `at` in the flights' time."""
+    """Something that happened, `at` in the flights' time: drift, trained, approved, rejected, release or swapped."""
 
     kind: str
     at: datetime
@@ -40,6 +41,7 @@ class LoopState:
 
     marks: list[Mark] = field(default_factory=list)
     alarms: list[monitoring_pb2.DriftDetected] = field(default_factory=list)
+    releases: list[model_pb2.RolloutChanged] = field(default_factory=list)
     data_version: int = 0
     data_rows: int = 0
     champion: int = 0
@@ -109,6 +111,11 @@ class Watcher:
             await self._await_verdict(event.run_id)
         elif topic == topics.MODEL_APPROVED:
             self._mark("approved", f"version {event.version}: {event.reason}")
+        elif topic == topics.ROLLOUTS:
+            self.state.releases.append(event)
+            share = f" at {event.share:.0%}" if 0 < event.share < 1 else ""
+            phase = event.phase.replace("_", " ")
+            self._mark("release", f"version {event.version} {phase}{share}: {event.reason}")
 
     async def _await_verdict(self, run_id: str) -> None:
         url = f"{self._registry_url}/v1/models/flights/versions?limit=5"

@@ -86,6 +86,10 @@ class Block:
         self.offset = max(self.offset, offset)
         return first
 
+    def kept(self, rows: IntArray | slice) -> Kept:
+        """What is kept of some rows."""
+        return Kept(*(getattr(self, name)[rows] for name in _ROWS))
+
     def count(self, key: int, tally: Tally) -> None:
         """Add what rows count to ALL, to WHOLE or to a slice."""
         add_to(self.tallies, key, tally)

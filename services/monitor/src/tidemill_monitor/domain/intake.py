@@ -73,6 +73,10 @@ class Intake:
                     self._label(arm, lane, truths.take(here), places[here])
         return truths.take(~found)
 
+    def answering(self, model: str) -> list[Lane]:
+        """The lanes of the versions of a model that answered."""
+        return [lane for arm, lane in self._lanes.items() if arm.model == model and not arm.mirror]
+
     def take_changed_rows(self) -> list[Place]:
         """Blocks with new rows since the last call."""
         changed, self._changed_rows = self._changed_rows, {}

@@ -8,6 +8,7 @@ from tidemill_stats.arrays import HashArray, IntArray
 from tidemill_monitor.domain.block import CAPACITY, Block
 from tidemill_monitor.domain.index import NOWHERE, KeyIndex
 from tidemill_monitor.domain.pane_state import PaneState
+from tidemill_monitor.domain.rows import Kept
 
 
 class Lane:
@@ -67,6 +68,16 @@ class Lane:
         for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), places.size], strict=True):
             state, block = self._blocks[int(numbers[begin])]
             yield state, block, slice(begin, end), places[begin:end] % CAPACITY
+
+    def answers(self, keys: HashArray, start: int) -> Iterator[tuple[IntArray, Kept]]:
+        """The rows that answered some of the keys in the pane that starts then, and which of the keys they are of."""
+        places = self.find(keys)
+        here = np.flatnonzero(places != NOWHERE)
+        here = here[np.argsort(places[here], kind="stable")]
+        for state, block, part, rows in self.by_block(places[here]) if here.size else ():
+            some = block.answered[rows]
+            if state.pane.start == start:
+                yield here[part][some], block.kept(rows[some])
 
     def _new_number(self) -> int:
         if self._free:

@@ -61,6 +61,7 @@ class Lens:
         means = [tested[name].mean if name in tested else math.nan for name in self.metrics]
         losses = [unit(typical_loss(name, watch, mean)) for name, mean in zip(self.metrics, means, strict=True)]
         self.units = [*losses, unit(typical_outcome(watch, reference))]
+        self.answer_unit = 1.0 if watch.classes is not None else self.units[-1]
         self.layout = self._layout()
 
     @property

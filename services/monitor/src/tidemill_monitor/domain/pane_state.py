@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from tidemill_stats.arrays import FloatArray, IntArray
 
-from tidemill_monitor.domain.block import ALL, NO_TRUTH, WHOLE, Block, Pane
+from tidemill_monitor.domain.block import ALL, CAPACITY, NO_TRUTH, WHOLE, Block, Pane
+from tidemill_monitor.domain.epochs import EpochCounts
 from tidemill_monitor.domain.lens import Lens
 from tidemill_monitor.domain.rows import Kept
 from tidemill_monitor.domain.schema import MAX_UNKNOWN
 from tidemill_monitor.domain.scoring import output_width
+from tidemill_monitor.domain.shadow import ShadowPairs
 from tidemill_monitor.domain.slices import by_slice
 from tidemill_monitor.domain.tally import Tally, add_to
 
@@ -31,6 +33,8 @@ class PaneState:
     corrected: int = 0
     offset: int = -1
     truth_offset: int = NO_TRUTH
+    epochs: EpochCounts = field(default_factory=EpochCounts)
+    shadow: ShadowPairs = field(default_factory=ShadowPairs)
 
     def open_block(self) -> Block:
         """The block that takes the next rows."""
@@ -46,6 +50,21 @@ class PaneState:
         self.rows += kept.keys.size
         self.offset = max(self.offset, offset)
         return block.append(kept, offset)
+
+    @property
+    def end(self) -> int:
+        """Place after the last row: `CAPACITY` times the number of its block, plus the rows there."""
+        last = max(self.blocks)
+        return last * CAPACITY + self.blocks[last].rows
+
+    def since(self, place: int) -> Kept | None:
+        """The rows from a place on; None if there are none."""
+        parts = []
+        for number in sorted(number for number in self.blocks if number >= place // CAPACITY):
+            block, first = self.blocks[number], max(0, place - number * CAPACITY)
+            if first < block.rows:
+                parts.append(block.kept(slice(first, block.rows)))
+        return Kept.joined(parts) if parts else None
 
     def count(self, block: Block, key: int, tally: Tally) -> None:
         """Add what rows of a block count."""

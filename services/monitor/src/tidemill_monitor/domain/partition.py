@@ -19,7 +19,7 @@ from tidemill_monitor.domain.early import EarlyTruths
 from tidemill_monitor.domain.intake import Arm, Intake
 from tidemill_monitor.domain.lenses import Lenses
 from tidemill_monitor.domain.pane_state import PaneState
-from tidemill_monitor.domain.releasing import epoch_evidence, shadow_evidence
+from tidemill_monitor.domain.releasing import tell_release
 from tidemill_monitor.domain.telling import partial
 from tidemill_monitor.domain.truth_bulk import TruthBulk, TruthMessage
 from tidemill_monitor.domain.watched import Catalogue, Watch
@@ -177,10 +177,7 @@ class Partition:
             state = self._intake.states[pane]
             message = partial(state, self.number, self._told[model], expired=pane in self._expired)
             if self._catalogue.is_released(model):
-                message.epochs.extend(epoch_evidence(state))
-                if pane.mirror:
-                    answering = [self._intake.states[one] for one in self._beside(pane)]
-                    message.shadow.CopyFrom(shadow_evidence(state, answering))
+                tell_release(message, state, self._intake.answering(model))
             yield message
 
     def _beside(self, pane: Pane) -> list[Pane]:

@@ -12,8 +12,8 @@ from tidemill.v1.monitoring_pb2 import (
 )
 from tidemill.v1.reference_pb2 import MetricSums
 
+from tidemill_monitor.domain.epochs import MOST_UNITS
 from tidemill_monitor.domain.pane_store import PaneStore
-from tidemill_monitor.domain.releasing import MOST_UNITS
 
 
 def rollout_evidence(panes: PaneStore, starts: Iterable[int]) -> list[RolloutEvidence]:
@@ -34,6 +34,22 @@ def rollout_evidence(panes: PaneStore, starts: Iterable[int]) -> list[RolloutEvi
                 arms=[_arm(version, mirror, some) for (version, mirror), some in sorted(by_arm.items())],
             )
         )
+    return found
+
+
+def completed(panes: PaneStore, before: int, now: int) -> set[int]:
+    """Starts of the panes that ended, or of whose labels some pane did, after `before` and by `now`; and the newest
+    pane's if everything is complete further than before."""
+    if now <= before:
+        return set()
+    length = panes.watch.pane
+    found = {panes.last} if panes.last is not None else set()
+    if now // length == before // length or panes.first is None:
+        return found
+    for key, partial in panes.partials(panes.first, panes.last + length if panes.last is not None else panes.first):
+        ends = (key.end, *(one.start + length for one in partial.labels))
+        if any(before < end <= now for end in ends):
+            found.add(key.start)
     return found
 
 

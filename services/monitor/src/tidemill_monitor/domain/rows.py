@@ -1,7 +1,7 @@
 """Predictions as columns."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from tidemill_stats.arrays import BoolArray, ByteArray, FloatArray, HashArray, IntArray, SingleArray
@@ -84,8 +84,16 @@ class Kept:
     epochs: IntArray
     units: HashArray
 
-    def take(self, rows: IntArray) -> "Kept":
-        """The rows of these places, in their order."""
+    @staticmethod
+    def joined(parts: Sequence["Kept"]) -> "Kept":
+        """The rows of one part or more, in their order."""
+        if len(parts) == 1:
+            return parts[0]
+        names = [one.name for one in fields(Kept)]
+        return Kept(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def take(self, rows: IntArray | BoolArray) -> "Kept":
+        """The rows of these places, in their order, or of a mask."""
         return Kept(
             self.keys[rows],
             self.outputs[rows],

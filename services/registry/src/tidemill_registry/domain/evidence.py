@@ -49,7 +49,7 @@ class News:
 
 def usable(told: RolloutEvidence, label_wait: int) -> RolloutEvidence:
     """What of a telling may be used: labels of complete panes, known at most `label_wait` microseconds after their pane
-    of predictions."""
+    of predictions; and units once their pane is complete, for until then one arm may have been read further."""
     kept = RolloutEvidence()
     kept.CopyFrom(told)
     latest = told.start + told.length + label_wait
@@ -59,6 +59,9 @@ def usable(told: RolloutEvidence, label_wait: int) -> RolloutEvidence:
         ]
         del arm.labels[:]
         arm.labels.extend(complete)
+        if told.start + told.length > told.complete_until:
+            for epoch in arm.epochs:
+                del epoch.units[:]
     return kept
 
 

@@ -334,8 +334,11 @@ class Plan:
         awaited = ", ".join(self.awaited(state, progress)) or "a verdict"
         lasted = _duration(_elapsed(progress))
         reason = f"after {lasted} still waiting for {awaited}; {progress.decision.reason}"
-        trigger = {"roll_back": Trigger.GIVE_UP, "promote": Trigger.PROMOTE, "hold": Trigger.HOLD}
-        return Move(trigger[self.release.undecided], reason)
+        if self.release.undecided == "hold":
+            return Move(Trigger.HOLD, reason)
+        if self.release.undecided == "roll_back" or self._looks_worse(progress):
+            return Move(Trigger.GIVE_UP, reason)
+        return Move(Trigger.PROMOTE if self._is_last(state) else Trigger.ADVANCE, reason)
 
     def _shift(self, state: State, progress: Progress) -> Move | None:
         """A bandit's next share: the probability that the candidate is the better one, which is what Thompson sampling
