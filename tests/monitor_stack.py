@@ -11,7 +11,7 @@ import httpx
 from aiokafka.structs import OffsetAndMetadata
 from bus_log import BusLog
 from pane_ledger import Counts, Pane, Seen, expected_panes, imbalances, seen, watermark
-from tideline import PANE, PANES, START, WINDOW, Sent, Stream, approvals, write_pipeline
+from tideline import PANE, PANES, START, WINDOW, Sent, Stream, approvals, route, write_pipeline
 from tidemill.v1.prediction_pb2 import PredictionBatch
 from tidemill_contracts import topics
 from tidemill_local.broker import consumer
@@ -54,6 +54,7 @@ class MonitorStack:
             for model in self.models:
                 for approved in approvals(model):
                     await self.log.send(topics.MODEL_APPROVED, approved, key=model)
+                await self.log.send(topics.ROUTES, route(model), key=model)
         except BaseException:
             self.stack.down()
             raise

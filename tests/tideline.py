@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from aiokafka.partitioner import murmur2
-from tidemill.v1.model_pb2 import ModelApproved
+from tidemill.v1.model_pb2 import Arm, Mirror, ModelApproved, Route
 from tidemill.v1.prediction_pb2 import ARM_ROLE_MIRROR, ARM_ROLE_PRIMARY, GroundTruth, GroundTruthBatch, PredictionBatch
 from tidemill_stats.learning import Rows, Windows, learn
 from tidemill_stats.reference import reference_to_proto
@@ -28,6 +28,8 @@ PANES = 60
 SHIFT = 40
 MIRRORED = range(12, 20)
 CORRECTED_AFTER = 10 * MINUTE
+EPOCH = 1
+DIGEST = "0" * 64
 Message = PredictionBatch | GroundTruth | GroundTruthBatch
 
 
@@ -144,6 +146,7 @@ class Stream:
             event_times=sea.times[rows].tolist(),
             latencies=[0.01] * len(rows),
             error="made to fail" if failed else "",
+            epoch=EPOCH,
         )
         fill(message, sea.x[rows], sea.c[rows], sea.probability[rows])
         return message
@@ -181,6 +184,17 @@ def approvals(model: str) -> list[ModelApproved]:
         ModelApproved(model=model, version=version, pipeline=model, reference=_reference(), approved_by="policy")
         for version in (1, 2)
     ]
+
+
+def route(model: str) -> Route:
+    """The first version answers and the second watches, so that a release is under way."""
+    return Route(
+        model=model,
+        epoch=EPOCH,
+        arms=[Arm(version=1, artifact_digest=DIGEST, weight=1.0)],
+        mirrors=[Mirror(version=2, artifact_digest=DIGEST, fraction=1.0)],
+        reason="version 2 is to watch",
+    )
 
 
 def write_pipeline(folder: Path, model: str) -> None:

@@ -28,10 +28,10 @@ def tables(found: Found) -> list[Table]:
     )
     exposed = Table(
         "Predictions answered by a worse candidate",
-        ("candidate", "by", "until the end", "in its first week", "of thresholds'"),
+        ("candidate", "by", "until the end", "in its first week"),
         tuple(_exposed(found)),
-        "Means of a release. First week: until the end of the release, and if that promotes the candidate, all "
-        f"predictions until a week after its start. Asked of each strategy, over {ALL_WORSE}.",
+        "Means of a release, and as a multiple of thresholds'. First week: until the end of the release, and if that "
+        f"promotes the candidate, all predictions until a week after its start. Asked over {ALL_WORSE}.",
     )
     services = [world.name for world in WORLDS]
     by_service = Table(
@@ -64,14 +64,12 @@ def _ends(found: Found) -> Iterator[Row]:
 def _exposed(found: Found) -> Iterator[Row]:
     groups = [(one.name, _of(one.name)) for one in CANDIDATES if one.is_worse]
     for name, belongs in [*groups, (ALL_WORSE, _worse)]:
-        theirs = _mean([one for one in found if belongs(one) and one.way == THRESHOLDS])
+        there = [one for one in found if belongs(one)]
         for way in WAYS:
-            some = [one for one in found if belongs(one) and one.way == way]
-            ratio = _mean(some) / theirs
-            until_end = fmean(one.outcome.answered for one in some)
-            cells = (name, way, f"{until_end:,.0f}", f"{_mean(some):,.0f}", f"{ratio:.2f} x")
+            cells = (name, way, _against(there, way, _until_end), _against(there, way, _in_week))
             if name == ALL_WORSE and way in OURS.values():
-                yield Row(cells, f"≤ {MOST_EXPOSED} x", ratio <= MOST_EXPOSED)
+                ratio = _mean(there, way, _in_week) / _mean(there, THRESHOLDS, _in_week)
+                yield Row(cells, f"first week ≤ {MOST_EXPOSED} x", ratio <= MOST_EXPOSED)
             else:
                 yield Row(cells)
 
@@ -93,13 +91,25 @@ def _of(name: str) -> Callable[[Release], bool]:
     return lambda one: one.candidate.name == name
 
 
-def _mean(some: Found) -> float:
-    return fmean(one.outcome.in_week(one.world) for one in some)
+def _until_end(one: Release) -> float:
+    return float(one.outcome.answered)
+
+
+def _in_week(one: Release) -> float:
+    return one.outcome.in_week(one.world)
+
+
+def _mean(found: Found, way: str, users: Callable[[Release], float]) -> float:
+    return fmean(users(one) for one in found if one.way == way)
+
+
+def _against(found: Found, way: str, users: Callable[[Release], float]) -> str:
+    mean = _mean(found, way, users)
+    return f"{mean:,.0f}, {mean / _mean(found, THRESHOLDS, users):.2f} x"
 
 
 def _exposed_text(found: Found, way: str) -> str:
-    some, theirs = ([one for one in found if one.way == name] for name in (way, THRESHOLDS))
-    return f"{_mean(some):,.0f}, {_mean(some) / _mean(theirs):.2f} x" if some else "-"
+    return _against(found, way, _in_week) if found else "-"
 
 
 def _time_text(found: Found, way: str) -> str:

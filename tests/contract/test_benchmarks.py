@@ -1,5 +1,5 @@
-"""The benchmarks of the statistics, at one run each, print every figure and fail when one misses its target; what those
-of the gateway can say without a load."""
+"""The benchmarks of the statistics and of releases, at a few runs each, print every figure and fail when one misses its
+target; what those of the gateway can say without a load."""
 
 import re
 import subprocess
@@ -18,6 +18,13 @@ TITLES = (
     "Power by size of change",
     "Speed",
 )
+RELEASE_TITLES = (
+    "What became of the releases",
+    "Predictions answered by a worse candidate",
+    "In their first week, by service",
+    "Promoted, and median time to the end, by service",
+)
+STRATEGIES = ("canary", "A/B", "shadow, then canary", "bandit")
 VERDICT = r"\| (?:pass|FAIL) \|$"
 
 
@@ -33,8 +40,17 @@ class Finished:
 
 @pytest.fixture(scope="module")
 def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    file = tmp_path_factory.mktemp("benchmarks") / "tables.md"
-    command = [sys.executable, "-W", "error", "-m", "benchmarks.stats", "all", "--runs", "1", "--markdown", str(file)]
+    return run(root, tmp_path_factory, "benchmarks.stats", "all", "--runs", "1")
+
+
+@pytest.fixture(scope="module")
+def released(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return run(root, tmp_path_factory, "benchmarks.releases", "--runs", "4")
+
+
+def run(root: Path, folders: pytest.TempPathFactory, *asked: str) -> Finished:
+    file = folders.mktemp("benchmarks") / "tables.md"
+    command = [sys.executable, "-W", "error", "-m", *asked, "--markdown", str(file)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200, check=False)
     assert not done.stderr
     return Finished(done.returncode, done.stdout, file.read_text())
@@ -71,6 +87,33 @@ def test_river_is_compared_and_not_judged(finished: Finished) -> None:
     assert finished.has_line(r"^\| error rate \.2 to \.3 \| river ADWIN \|")
     assert finished.has_line(r"^\| change \|.* ADWIN \|.* KSWIN \|")
     assert not finished.has_line(r"^\|.* river .*" + VERDICT)
+
+
+def test_every_table_of_releases_is_printed_and_written(released: Finished) -> None:
+    assert tuple(re.findall(r"^### (.+)$", released.written, re.MULTILINE)) == RELEASE_TITLES
+    assert all(title in released.printed for title in RELEASE_TITLES)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_strategy_is_asked_to_hold_worse_candidates_back_and_to_spare_users(
+    released: Finished, strategy: str
+) -> None:
+    worse = r"^\| (?:error rate \+ (?:2|1\.25) δ|5 % of (?:requests fail|answers slow)) \| "
+    ends = re.findall(worse + strategy + r" \| 4 \|.* promoted < 0\.05 " + VERDICT, released.written, re.MULTILINE)
+    assert len(ends) == 4
+    assert released.has_line(rf"^\| all worse candidates \| {strategy} \|.* first week ≤ 0\.5 x " + VERDICT)
+
+
+@pytest.mark.parametrize("rule", ["thresholds", "fixed size"])
+def test_the_usual_rules_release_the_same_candidates_and_are_not_judged(released: Finished, rule: str) -> None:
+    assert len(re.findall(rf"^\| .* \| {rule} \| 4 \|", released.written, re.MULTILINE)) == 6
+    assert not released.has_line(rf"^\| .* \| {rule} \|.*" + VERDICT)
+
+
+def test_a_missed_target_of_releases_fails_the_command(released: Finished) -> None:
+    missed = released.written.count("| FAIL |")
+    assert released.code == int(missed > 0)
+    assert (f"{missed} targets missed" if missed else "all targets met") in released.printed
 
 
 def test_the_gateways_command_refuses_an_unknown_section_and_names_all(root: Path) -> None:

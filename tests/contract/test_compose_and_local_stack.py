@@ -14,7 +14,13 @@ from tidemill_runtime.settings import ServiceSettings
 from typer.testing import CliRunner
 
 Compose = dict[str, Any]
-ONLY_IN_COMPOSE = {"TIDEMILL_ANONYMOUS", "TIDEMILL_CODE_COMMIT", "TIDEMILL_GRPC_HOST", "TIDEMILL_OPERATOR_TOKEN"}
+ONLY_IN_COMPOSE = {
+    "TIDEMILL_ANONYMOUS",
+    "TIDEMILL_CODE_COMMIT",
+    "TIDEMILL_GRPC_HOST",
+    "TIDEMILL_IMAGE",
+    "TIDEMILL_OPERATOR_TOKEN",
+}
 """Settings that have a default where everything is local: a Git repository, loopback listeners."""
 SECRET = re.compile(r"\$\{\w+:\?[^}]+\}")
 TRITON_ADDRESSES = re.compile(

@@ -98,20 +98,17 @@ async def test_a_good_candidate_walks_from_shadow_over_canary_to_champion(world:
     assert shown["labelled"] > 0
 
 
-async def test_a_candidate_that_fails_is_rolled_back_in_seconds_and_no_caller_sees_it(world: World) -> None:
+async def test_a_candidate_that_fails_is_rolled_back_without_labels_and_no_caller_sees_it(world: World) -> None:
     await begin(world, "failing")
     async with Users(world.stack, world.log, "failing") as users:
         await world.train("failing", scorer(breaks=True))
         await world.serves("failing", 1, 2)
-        began = time.monotonic()
         last = await world.ends("failing")
-        took = time.monotonic() - began
         await world.serves("failing", 1)
 
     assert (last.trigger, last.phase) == ("roll_back", "rolled_back")
     assert last.reason.startswith("worse: errors differs by +0.")
     assert users.failures == []
-    assert took < 20
 
 
 async def test_a_candidate_that_is_slow_is_rolled_back_for_that(world: World) -> None:
@@ -178,7 +175,7 @@ async def test_a_canary_goes_on_whatever_is_killed_meanwhile(world: World) -> No
     assert audit == {"intact": True, "first_broken": None}
 
 
-async def test_two_gateways_give_every_user_the_same_version_and_a_rollback_reaches_both_within_a_second(
+async def test_two_gateways_give_every_user_the_same_version_and_a_rollback_reaches_both(
     world: World, tmp_path: Path
 ) -> None:
     stack = world.stack
@@ -200,8 +197,8 @@ async def test_two_gateways_give_every_user_the_same_version_and_a_rollback_reac
         assert given[1] == given[0]
 
         await world.by_hand("agreed", "abort")
-        took = [await _champion_alone(world, gateway) for gateway in gateways]
-        assert max(took) < 5
+        for gateway in gateways:
+            await _champion_alone(world, gateway)
     finally:
         await asyncio.to_thread(second.down)
 
@@ -210,13 +207,11 @@ async def _versions(world: World, gateway: str, users: list[str]) -> list[int]:
     return [(await ask(world.http, gateway, "agreed", user, 0.5))[0].version for user in users]
 
 
-async def _champion_alone(world: World, gateway: str) -> float:
-    """Seconds until a gateway sends everybody to the champion."""
-    began = time.monotonic()
+async def _champion_alone(world: World, gateway: str) -> None:
+    """Wait until a gateway sends everybody to the champion."""
 
     async def alone() -> bool:
         route = (await world.http.get(f"{gateway}/v1/routes")).json()["models"]["agreed"]
         return [arm["version"] for arm in route["arms"]] == [1]
 
     await eventually(alone, "the champion alone serves")
-    return time.monotonic() - began

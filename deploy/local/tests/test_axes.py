@@ -8,12 +8,12 @@ from tidemill_local.axes import Interval, axis, over_time, sparkline
     ("interval", "drawn"),
     [
         (Interval(0.0, -1.0, 1.0), "·├────●────┤·"),
-        (Interval(0.5, -0.5, 1.0), "·┊·├──┼─●──┤·"),
-        (Interval(0.75, 0.5, 1.0), "·┊····│··├●┤·"),
+        (Interval(0.6, -0.6, 1.0), "·┊·├──┼──●─┤·"),
+        (Interval(0.8, 0.6, 1.0), "·┊····│··├●┤·"),
         (Interval(None, None, None), "·┊····│····┊·"),
         (Interval(None, -1.0, 1.0), "·├────┼────┤·"),
-        (Interval(0.5, -0.5, None), "·┊·├──┼─●──┊►"),
-        (Interval(-0.5, None, 0.5), "◄┊──●─┼──┤·┊·"),
+        (Interval(0.6, -0.6, None), "·┊·├──┼──●─┊►"),
+        (Interval(-0.6, None, 0.6), "◄┊─●──┼──┤·┊·"),
         (Interval(0.0, None, None), "◄┊────●────┊►"),
     ],
 )
@@ -39,9 +39,9 @@ def test_zeros_alone_have_their_place():
 
 
 def test_bounds_that_crossed_are_drawn_crossed_and_are_no_width_apart():
-    crossed = Interval(0.0, 0.5, -0.5)
+    crossed = Interval(0.0, 0.6, -0.6)
 
-    assert axis(crossed, 1.0, 13) == "·┊·┤──●─├··┊·"[:8] + axis(crossed, 1.0, 13)[8:]
+    assert axis(crossed, 1.0, 13) == "·┊·┤──●──├·┊·"
     assert crossed.span == 0.0
 
 
@@ -64,12 +64,19 @@ def test_a_short_course_is_read_as_far_as_it_goes(looks: list[tuple[int, float |
 
 
 def test_each_step_of_a_sparkline_is_half_as_large():
-    assert sparkline([2.0, 1.0, 0.5, 0.25]) == "█▇▆▅"
+    assert sparkline([2.0, 1.0, 0.5, 0.25], 2.0) == "█▇▆▅"
 
 
 @pytest.mark.parametrize(
-    ("values", "drawn"),
-    [([], ""), ([None, None], "··"), ([0.0, 0.0], "██"), ([None, 1.0, 0.0], "·█▁"), ([1e308, 1e-308], "█▁")],
+    ("values", "largest", "drawn"),
+    [
+        ([], 1.0, ""),
+        ([None, None], 1.0, "··"),
+        ([0.0, 0.0], 0.0, "██"),
+        ([None, 1.0, 0.0], 1.0, "·█▁"),
+        ([1e308, 1e-308], 1e308, "█▁"),
+        ([0.5], 1.0, "▇"),
+    ],
 )
-def test_a_sparkline_draws_what_is_unknown_nothing_and_extreme(values: list[float | None], drawn: str):
-    assert sparkline(values) == drawn
+def test_a_sparkline_draws_what_is_unknown_nothing_and_extreme(values: list[float | None], largest: float, drawn: str):
+    assert sparkline(values, largest) == drawn

@@ -86,9 +86,7 @@ def catalogue_of(*versions: int, **monitors: object) -> Catalogue:
     return catalogue
 
 
-def route(
-    epoch: int = 1, arms: Mapping[int, float] | None = None, mirrors: Mapping[int, float] | None = None
-) -> Route:
+def route(epoch: int = 1, arms: Mapping[int, float] | None = None, mirrors: Mapping[int, float] | None = None) -> Route:
     """Weights and fractions by version; version 2 is let in where no arms are given: it takes a tenth."""
     return Route(
         model="tide",

@@ -127,15 +127,6 @@ async def test_what_people_silenced_is_recorded_and_not_told(system: System) -> 
     assert len(system.events(topics.DRIFT_DETECTED)) == 1
 
 
-async def test_evidence_for_a_release_is_told_with_ids_of_its_own(system: System) -> None:
-    for number in range(20):
-        await system.take(system.world.pane(number), system.world.pane(number, version=2, rows=20))
-    events = system.events(topics.ROLLOUT_EVIDENCE)
-    assert {event.data.version for event in events} == {1, 2}
-    assert {event.subject for event in events} == {"tide"}
-    assert len({event.id for event in events}) == len(events)
-
-
 async def test_old_panes_leave_the_changelog(make: Any) -> None:
     system = System(make, **only(performance={}))
     sizes = []

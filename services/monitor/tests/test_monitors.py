@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simulated import DAY, PANE, START, Rows, World, reference, rows_of
+from simulated import DAY, START, Rows, World, reference, rows_of
 from test_judgement import only, outcomes
 from tidemill.v1 import monitoring_pb2 as pb
 from tidemill_monitor.identity import alarm_id

@@ -405,6 +405,8 @@ def broken(make: Any, what: str) -> Any:
             batch.event_times.pop()
         case "latencies":
             batch.latencies.pop()
+        case "units":
+            batch.units.append(7)
         case "input size":
             batch.inputs[0].numbers.values.pop()
         case "input twice":
@@ -421,7 +423,7 @@ def broken(make: Any, what: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "what", ["times", "latencies", "input size", "input twice", "outputs", "classes", "version", "model"]
+    "what", ["times", "latencies", "units", "input size", "input twice", "outputs", "classes", "version", "model"]
 )
 def test_a_batch_that_contradicts_itself_is_refused_whole(make: Any, partition: Partition, what: str) -> None:
     with pytest.raises(InvalidInput):

@@ -49,7 +49,7 @@ class Run:
         self.restart()
 
     def restart(self) -> None:
-        self.partition = Partition(0, self.make.shared, lenses=self.make.shared_lenses)
+        self.partition = Partition(0, self.make.shared_released, lenses=self.make.shared_lenses)
         self.partition.restore(self.stored.items())
         self.at = dict(self.committed)
 

@@ -73,9 +73,9 @@ def over_time(looks: Sequence[Look], cells: int) -> list[float | None]:
     return found
 
 
-def sparkline(values: Sequence[float | None]) -> str:
-    """A column for each value >= 0, the largest at full height, each step lower half as large; `·` where unknown."""
-    largest = max((value for value in values if value is not None), default=0.0)
+def sparkline(values: Sequence[float | None], largest: float) -> str:
+    """A column for each value from 0 to `largest`, which has full height, each step lower half as large; `·` where
+    unknown."""
     return "".join(EMPTY if value is None else HEIGHTS[_height(value, largest)] for value in values)
 
 

@@ -9,16 +9,16 @@ waited for them any more, may count on one side only.
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from tidemill.v1.model_pb2 import ModelApproved
+from tidemill.v1.model_pb2 import ModelApproved, Route
 from tidemill.v1.monitoring_pb2 import PanePartial
 from tidemill_contracts import topics
 from tidemill_runtime import kafka
 from tidemill_runtime.bus import Producer
 from tidemill_runtime.errors import InvalidInput
-from tidemill_runtime.events import new_event
+from tidemill_runtime.events import M, new_event
 from tidemill_runtime.pipelines import read_pipelines
 from tidemill_runtime.settings import load_settings
 
@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(settings: MonitorSettings, *, write: bool) -> int:
     catalogue = Catalogue(read_pipelines(settings).values())
-    await _approve(settings, catalogue)
+    await _note(settings, topics.MODEL_APPROVED, ModelApproved, catalogue.approve)
+    await _note(settings, topics.ROUTES, Route, catalogue.note_route)
     told = newest([one.data(PanePartial) async for one in _read(settings, topics.MONITOR_WINDOWS)])
     rebuilt = await rebuild(settings, catalogue)
     comparison = compare(rebuilt, told)
@@ -125,10 +126,10 @@ async def _partitions(settings: MonitorSettings) -> list[int]:
         await kafka.close(client)
 
 
-async def _approve(settings: MonitorSettings, catalogue: Catalogue) -> None:
-    async for message in _read(settings, topics.MODEL_APPROVED):
+async def _note(settings: MonitorSettings, topic: str, kind: type[M], note: Callable[[M], None]) -> None:
+    async for message in _read(settings, topic):
         try:
-            catalogue.approve(message.data(ModelApproved))
+            note(message.data(kind))
         except InvalidInput as error:
             sys.stderr.write(f"skipped {message.topic}/{message.partition}/{message.offset}: {error}\n")
 

@@ -9,6 +9,7 @@ class TrainerSettings(DatabaseSettings):
 
     lake_url: str = Field(description="file:///… or s3://…: root of the Delta tables.")
     artifacts_url: str = Field(description="file:///… or s3://…: root of the artifact store.")
+    image: str = Field(default="", description="Container image that the trainer runs in, where it runs in one.")
     code_commit: str = Field(default="", description="Commit of the training code, where it is not in a repository.")
     trainer_run_seconds: float = Field(default=1800, gt=0, description="A run that takes longer is ended and fails.")
     trainer_memory_bytes: int = Field(default=8 << 30, ge=1 << 30, description="Memory of one process of a run.")

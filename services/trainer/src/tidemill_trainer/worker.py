@@ -128,6 +128,7 @@ class RunWorker:
             cause_event_id=run.cause_event_id,
             champion=await self._champion(pipeline.model, directory),
             code_commit=self._settings.code_commit,
+            image=self._settings.image,
             parallel=self._settings.trainer_parallel,
             memory_bytes=self._settings.trainer_memory_bytes,
         )

@@ -59,7 +59,7 @@ def _narrowed(one: Mapping[str, Any], course: Sequence[Mapping[str, Any]]) -> Te
     if not known:
         return Text(f"  width  {UNKNOWN}", style="dim")
     (begun, first), (ended, last) = known[0], known[-1]
-    drawn = sparkline(over_time(looks, min(SPARKS, len(looks))))
+    drawn = sparkline(over_time(looks, min(SPARKS, len(looks))), max(wide for _, wide in known))
     if len(known) == 1:
         return Text(f"  width  {drawn}  {last:.3g}", style="dim")
     told = f"{first:.3g} → {last:.3g} in {span((ended - begun) / 1e6)}"
@@ -84,5 +84,5 @@ def _at(look: Mapping[str, Any], metric: str) -> Interval:
 
 def _line(cells: Sequence[str], style: str = "") -> Text:
     """A line of the table: the name, figures to the right, the verdict; 80 cells."""
-    form = ("{:<14}", "{:>11}", "{:>11}", "{:>10}", "{:>22}  ", "{}")
+    form = ("{:<14}", " {:>10}", " {:>10}", " {:>9}", " {:>21}  ", "{}")
     return Text("".join(one.format(cell) for one, cell in zip(form, cells, strict=False)), style=style)

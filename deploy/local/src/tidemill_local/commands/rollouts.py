@@ -27,9 +27,8 @@ def open_and_newest(rollouts: Iterable[Rollout]) -> list[Rollout]:
 def rollouts_table(rollouts: Iterable[Rollout]) -> Table:
     """A line for each rollout; what does not fit of its reason is cut off."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("model", "version", "strategy", "phase", "share", "verdict"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("why", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in ("model", "version", "strategy", "phase", "share", "verdict", "why"):
+        table.add_column(name, no_wrap=name not in ("model", "why"), overflow="fold")
     for one in rollouts:
         table.add_row(
             Text(str(one["model"])),
@@ -38,7 +37,7 @@ def rollouts_table(rollouts: Iterable[Rollout]) -> Table:
             phase_of(one),
             percent(one["share"]),
             Text(str(one["verdict"]), style=VERDICTS.get(str(one["verdict"]), "")),
-            Text(str(one["reason"])),
+            Text(str(one["reason"]), no_wrap=True, overflow="ellipsis"),
         )
     return table
 

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tidemill.v1 import reference_pb2 as tidemill_dot_v1_dot_reference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atidemill/v1/training.proto\x12\x0btidemill.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btidemill/v1/reference.proto\"\x9c\x01\n\x11TrainingRequested\x12\x1a\n\x08pipeline\x18\x01 \x01(\tR\x08pipeline\x12\x30\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x1a.tidemill.v1.TrainingCauseR\x05\x63\x61use\x12!\n\x0crequested_by\x18\x03 \x01(\tR\x0brequestedBy\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\"\xa7\x04\n\x07Lineage\x12\x1a\n\x08pipeline\x18\x01 \x01(\tR\x08pipeline\x12\'\n\x0fpipeline_digest\x18\x02 \x01(\tR\x0epipelineDigest\x12!\n\x0c\x64\x61ta_version\x18\x03 \x01(\x03R\x0b\x64\x61taVersion\x12\x1f\n\x0b\x64\x61ta_digest\x18\x04 \x01(\tR\ndataDigest\x12#\n\rtable_version\x18\x05 \x01(\x03R\x0ctableVersion\x12\x1f\n\x0b\x63ode_commit\x18\x06 \x01(\tR\ncodeCommit\x12\x1f\n\x0b\x63ode_digest\x18\x07 \x01(\tR\ncodeDigest\x12\x41\n\tlibraries\x18\x08 \x03(\x0b\x32#.tidemill.v1.Lineage.LibrariesEntryR\tlibraries\x12\x12\n\x04seed\x18\t \x01(\x03R\x04seed\x12?\n\rtrained_until\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0ctrainedUntil\x12$\n\x0e\x63\x61use_event_id\x18\x0b \x01(\tR\x0c\x63\x61useEventId\x12\x30\n\x05\x63\x61use\x18\x0c \x01(\x0e\x32\x1a.tidemill.v1.TrainingCauseR\x05\x63\x61use\x1a<\n\x0eLibrariesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xfb\x03\n\tCandidate\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12(\n\x0fhyperparameters\x18\x03 \x01(\tR\x0fhyperparameters\x12\\\n\x12validation_metrics\x18\x04 \x03(\x0b\x32-.tidemill.v1.Candidate.ValidationMetricsEntryR\x11validationMetrics\x12J\n\x0ctest_metrics\x18\x05 \x03(\x0b\x32\'.tidemill.v1.Candidate.TestMetricsEntryR\x0btestMetrics\x12!\n\x0cparity_error\x18\x06 \x01(\x01R\x0bparityError\x12\x14\n\x05\x65rror\x18\x07 \x01(\tR\x05\x65rror\x12)\n\x10training_seconds\x18\x08 \x01(\x01R\x0ftrainingSeconds\x1a\x44\n\x16ValidationMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\x1a>\n\x10TestMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\"\xb1\x01\n\tIncumbent\x12\x18\n\x07version\x18\x01 \x01(\x03R\x07version\x12J\n\x0ctest_metrics\x18\x02 \x03(\x0b\x32\'.tidemill.v1.Incumbent.TestMetricsEntryR\x0btestMetrics\x1a>\n\x10TestMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\"\x81\x04\n\x0cModelTrained\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1a\n\x08pipeline\x18\x02 \x01(\tR\x08pipeline\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\'\n\x0f\x61rtifact_digest\x18\x04 \x01(\tR\x0e\x61rtifactDigest\x12.\n\x06winner\x18\x05 \x01(\x0b\x32\x16.tidemill.v1.CandidateR\x06winner\x12\x36\n\ncandidates\x18\x06 \x03(\x0b\x32\x16.tidemill.v1.CandidateR\ncandidates\x12\x34\n\tincumbent\x18\x07 \x01(\x0b\x32\x16.tidemill.v1.IncumbentR\tincumbent\x12.\n\x07lineage\x18\x08 \x01(\x0b\x32\x14.tidemill.v1.LineageR\x07lineage\x12\x1d\n\ntrain_rows\x18\n \x01(\x03R\ttrainRows\x12\'\n\x0fvalidation_rows\x18\x0b \x01(\x03R\x0evalidationRows\x12\x1b\n\ttest_rows\x18\x0c \x01(\x03R\x08testRows\x12\x34\n\treference\x18\r \x01(\x0b\x32\x16.tidemill.v1.ReferenceR\treferenceJ\x04\x08\t\x10\nR\x10training_profile*\xcc\x01\n\rTrainingCause\x12\x1e\n\x1aTRAINING_CAUSE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRAINING_CAUSE_HAND\x10\x01\x12\x1b\n\x17TRAINING_CAUSE_SCHEDULE\x10\x02\x12\x17\n\x13TRAINING_CAUSE_CODE\x10\x03\x12\x19\n\x15TRAINING_CAUSE_POLICY\x10\x04\x12\x17\n\x13TRAINING_CAUSE_DATA\x10\x05\x12\x18\n\x14TRAINING_CAUSE_DRIFT\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atidemill/v1/training.proto\x12\x0btidemill.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btidemill/v1/reference.proto\"\x9c\x01\n\x11TrainingRequested\x12\x1a\n\x08pipeline\x18\x01 \x01(\tR\x08pipeline\x12\x30\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x1a.tidemill.v1.TrainingCauseR\x05\x63\x61use\x12!\n\x0crequested_by\x18\x03 \x01(\tR\x0brequestedBy\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\"\xbd\x04\n\x07Lineage\x12\x1a\n\x08pipeline\x18\x01 \x01(\tR\x08pipeline\x12\'\n\x0fpipeline_digest\x18\x02 \x01(\tR\x0epipelineDigest\x12!\n\x0c\x64\x61ta_version\x18\x03 \x01(\x03R\x0b\x64\x61taVersion\x12\x1f\n\x0b\x64\x61ta_digest\x18\x04 \x01(\tR\ndataDigest\x12#\n\rtable_version\x18\x05 \x01(\x03R\x0ctableVersion\x12\x1f\n\x0b\x63ode_commit\x18\x06 \x01(\tR\ncodeCommit\x12\x1f\n\x0b\x63ode_digest\x18\x07 \x01(\tR\ncodeDigest\x12\x41\n\tlibraries\x18\x08 \x03(\x0b\x32#.tidemill.v1.Lineage.LibrariesEntryR\tlibraries\x12\x12\n\x04seed\x18\t \x01(\x03R\x04seed\x12?\n\rtrained_until\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0ctrainedUntil\x12$\n\x0e\x63\x61use_event_id\x18\x0b \x01(\tR\x0c\x63\x61useEventId\x12\x30\n\x05\x63\x61use\x18\x0c \x01(\x0e\x32\x1a.tidemill.v1.TrainingCauseR\x05\x63\x61use\x12\x14\n\x05image\x18\r \x01(\tR\x05image\x1a<\n\x0eLibrariesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xfb\x03\n\tCandidate\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n\talgorithm\x18\x02 \x01(\tR\talgorithm\x12(\n\x0fhyperparameters\x18\x03 \x01(\tR\x0fhyperparameters\x12\\\n\x12validation_metrics\x18\x04 \x03(\x0b\x32-.tidemill.v1.Candidate.ValidationMetricsEntryR\x11validationMetrics\x12J\n\x0ctest_metrics\x18\x05 \x03(\x0b\x32\'.tidemill.v1.Candidate.TestMetricsEntryR\x0btestMetrics\x12!\n\x0cparity_error\x18\x06 \x01(\x01R\x0bparityError\x12\x14\n\x05\x65rror\x18\x07 \x01(\tR\x05\x65rror\x12)\n\x10training_seconds\x18\x08 \x01(\x01R\x0ftrainingSeconds\x1a\x44\n\x16ValidationMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\x1a>\n\x10TestMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\"\xb1\x01\n\tIncumbent\x12\x18\n\x07version\x18\x01 \x01(\x03R\x07version\x12J\n\x0ctest_metrics\x18\x02 \x03(\x0b\x32\'.tidemill.v1.Incumbent.TestMetricsEntryR\x0btestMetrics\x1a>\n\x10TestMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\"\x81\x04\n\x0cModelTrained\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1a\n\x08pipeline\x18\x02 \x01(\tR\x08pipeline\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\'\n\x0f\x61rtifact_digest\x18\x04 \x01(\tR\x0e\x61rtifactDigest\x12.\n\x06winner\x18\x05 \x01(\x0b\x32\x16.tidemill.v1.CandidateR\x06winner\x12\x36\n\ncandidates\x18\x06 \x03(\x0b\x32\x16.tidemill.v1.CandidateR\ncandidates\x12\x34\n\tincumbent\x18\x07 \x01(\x0b\x32\x16.tidemill.v1.IncumbentR\tincumbent\x12.\n\x07lineage\x18\x08 \x01(\x0b\x32\x14.tidemill.v1.LineageR\x07lineage\x12\x1d\n\ntrain_rows\x18\n \x01(\x03R\ttrainRows\x12\'\n\x0fvalidation_rows\x18\x0b \x01(\x03R\x0evalidationRows\x12\x1b\n\ttest_rows\x18\x0c \x01(\x03R\x08testRows\x12\x34\n\treference\x18\r \x01(\x0b\x32\x16.tidemill.v1.ReferenceR\treferenceJ\x04\x08\t\x10\nR\x10training_profile*\xcc\x01\n\rTrainingCause\x12\x1e\n\x1aTRAINING_CAUSE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRAINING_CAUSE_HAND\x10\x01\x12\x1b\n\x17TRAINING_CAUSE_SCHEDULE\x10\x02\x12\x17\n\x13TRAINING_CAUSE_CODE\x10\x03\x12\x19\n\x15TRAINING_CAUSE_POLICY\x10\x04\x12\x17\n\x13TRAINING_CAUSE_DATA\x10\x05\x12\x18\n\x14TRAINING_CAUSE_DRIFT\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,24 +41,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANDIDATE_TESTMETRICSENTRY']._serialized_options = b'8\001'
   _globals['_INCUMBENT_TESTMETRICSENTRY']._loaded_options = None
   _globals['_INCUMBENT_TESTMETRICSENTRY']._serialized_options = b'8\001'
-  _globals['_TRAININGCAUSE']._serialized_start=2025
-  _globals['_TRAININGCAUSE']._serialized_end=2229
+  _globals['_TRAININGCAUSE']._serialized_start=2047
+  _globals['_TRAININGCAUSE']._serialized_end=2251
   _globals['_TRAININGREQUESTED']._serialized_start=106
   _globals['_TRAININGREQUESTED']._serialized_end=262
   _globals['_LINEAGE']._serialized_start=265
-  _globals['_LINEAGE']._serialized_end=816
-  _globals['_LINEAGE_LIBRARIESENTRY']._serialized_start=756
-  _globals['_LINEAGE_LIBRARIESENTRY']._serialized_end=816
-  _globals['_CANDIDATE']._serialized_start=819
-  _globals['_CANDIDATE']._serialized_end=1326
-  _globals['_CANDIDATE_VALIDATIONMETRICSENTRY']._serialized_start=1194
-  _globals['_CANDIDATE_VALIDATIONMETRICSENTRY']._serialized_end=1262
-  _globals['_CANDIDATE_TESTMETRICSENTRY']._serialized_start=1264
-  _globals['_CANDIDATE_TESTMETRICSENTRY']._serialized_end=1326
-  _globals['_INCUMBENT']._serialized_start=1329
-  _globals['_INCUMBENT']._serialized_end=1506
-  _globals['_INCUMBENT_TESTMETRICSENTRY']._serialized_start=1264
-  _globals['_INCUMBENT_TESTMETRICSENTRY']._serialized_end=1326
-  _globals['_MODELTRAINED']._serialized_start=1509
-  _globals['_MODELTRAINED']._serialized_end=2022
+  _globals['_LINEAGE']._serialized_end=838
+  _globals['_LINEAGE_LIBRARIESENTRY']._serialized_start=778
+  _globals['_LINEAGE_LIBRARIESENTRY']._serialized_end=838
+  _globals['_CANDIDATE']._serialized_start=841
+  _globals['_CANDIDATE']._serialized_end=1348
+  _globals['_CANDIDATE_VALIDATIONMETRICSENTRY']._serialized_start=1216
+  _globals['_CANDIDATE_VALIDATIONMETRICSENTRY']._serialized_end=1284
+  _globals['_CANDIDATE_TESTMETRICSENTRY']._serialized_start=1286
+  _globals['_CANDIDATE_TESTMETRICSENTRY']._serialized_end=1348
+  _globals['_INCUMBENT']._serialized_start=1351
+  _globals['_INCUMBENT']._serialized_end=1528
+  _globals['_INCUMBENT_TESTMETRICSENTRY']._serialized_start=1286
+  _globals['_INCUMBENT_TESTMETRICSENTRY']._serialized_end=1348
+  _globals['_MODELTRAINED']._serialized_start=1531
+  _globals['_MODELTRAINED']._serialized_end=2044
 # @@protoc_insertion_point(module_scope)

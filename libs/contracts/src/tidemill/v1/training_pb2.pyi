@@ -41,7 +41,7 @@ class TrainingRequested(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., cause: _Optional[_Union[TrainingCause, str]] = ..., requested_by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Lineage(_message.Message):
-    __slots__ = ("pipeline", "pipeline_digest", "data_version", "data_digest", "table_version", "code_commit", "code_digest", "libraries", "seed", "trained_until", "cause_event_id", "cause")
+    __slots__ = ("pipeline", "pipeline_digest", "data_version", "data_digest", "table_version", "code_commit", "code_digest", "libraries", "seed", "trained_until", "cause_event_id", "cause", "image")
     class LibrariesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +61,7 @@ class Lineage(_message.Message):
     TRAINED_UNTIL_FIELD_NUMBER: _ClassVar[int]
     CAUSE_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     pipeline_digest: str
     data_version: int
@@ -73,7 +74,8 @@ class Lineage(_message.Message):
     trained_until: _timestamp_pb2.Timestamp
     cause_event_id: str
     cause: TrainingCause
-    def __init__(self, pipeline: _Optional[str] = ..., pipeline_digest: _Optional[str] = ..., data_version: _Optional[int] = ..., data_digest: _Optional[str] = ..., table_version: _Optional[int] = ..., code_commit: _Optional[str] = ..., code_digest: _Optional[str] = ..., libraries: _Optional[_Mapping[str, str]] = ..., seed: _Optional[int] = ..., trained_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cause_event_id: _Optional[str] = ..., cause: _Optional[_Union[TrainingCause, str]] = ...) -> None: ...
+    image: str
+    def __init__(self, pipeline: _Optional[str] = ..., pipeline_digest: _Optional[str] = ..., data_version: _Optional[int] = ..., data_digest: _Optional[str] = ..., table_version: _Optional[int] = ..., code_commit: _Optional[str] = ..., code_digest: _Optional[str] = ..., libraries: _Optional[_Mapping[str, str]] = ..., seed: _Optional[int] = ..., trained_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cause_event_id: _Optional[str] = ..., cause: _Optional[_Union[TrainingCause, str]] = ..., image: _Optional[str] = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("name", "algorithm", "hyperparameters", "validation_metrics", "test_metrics", "parity_error", "error", "training_seconds")

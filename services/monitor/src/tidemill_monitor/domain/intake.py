@@ -73,9 +73,21 @@ class Intake:
                     self._label(arm, lane, truths.take(here), places[here])
         return truths.take(~found)
 
-    def answering(self, model: str) -> list[Lane]:
-        """The lanes of the versions of a model that answered."""
-        return [lane for arm, lane in self._lanes.items() if arm.model == model and not arm.mirror]
+    def answering(self, pane: Pane) -> list[Lane]:
+        """The rows of the other versions of a pane's model as they answered."""
+        others = [arm for arm in self._lanes if arm.model == pane.model and arm.version != pane.version]
+        return [self._lanes[arm] for arm in sorted(others) if not arm.mirror]
+
+    def beside(self, pane: Pane) -> list[PaneState]:
+        """The same pane of the other versions in the other role: which answered, or only watched."""
+        others = [arm for arm in self._lanes if arm.model == pane.model and arm.version != pane.version]
+        panes = [Pane(*arm, pane.start, pane.length) for arm in others if arm.mirror != pane.mirror]
+        return [self.states[one] for one in panes if one in self.states]
+
+    def clock(self, pane: Pane) -> int:
+        """Offset in `predictions` of the last message counted: of a mirror, or of what it is compared with."""
+        compared = self.beside(pane) if pane.mirror else []
+        return max(state.offset for state in (self.states[pane], *compared))
 
     def take_changed_rows(self) -> list[Place]:
         """Blocks with new rows since the last call."""

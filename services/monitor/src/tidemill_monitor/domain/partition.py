@@ -51,6 +51,7 @@ class Partition:
         self._watermarks: dict[str, int] = {}
         self._told: dict[str, int] = {}
         self._expired: set[Pane] = set()
+        self._released: set[str] = set()
         self._stored_watermarks: dict[str, int] = {}
         self._to_remove: list[str] = []
 
@@ -157,16 +158,17 @@ class Partition:
         return [changes for changes in [rows, labels, rest, removed] if changes]
 
     def take_partials(self, until: Mapping[str, int] | None = None) -> Iterator[PanePartial]:
-        """The panes that changed since the last call, each complete in itself, the oldest first.
+        """The panes that changed since the last call, each complete in itself, the oldest first; with those that
+        watched where others answered, for they are compared.
 
         Only the last of a model's brings a new watermark: when it is read, the panes it completes have been read. It is
         told no further than `until`, as `expire` has it.
         """
         self._tell_held_watermarks(until)
+        self._tell_new_releases()
         to_tell = self._intake.to_tell
-        to_tell.update(
-            pane for one in list(to_tell) if self._catalogue.is_released(one.model) for pane in self._beside(one)
-        )
+        answered = [pane for pane in to_tell if not pane.mirror]
+        to_tell.update(state.pane for pane in answered for state in self._intake.beside(pane))
         changed = sorted(to_tell, key=lambda one: (one.model, one.start, one.version, one.mirror))
         to_tell.clear()
         last = {pane.model: pane for pane in changed}
@@ -175,18 +177,11 @@ class Partition:
             told = self._told.get(model, pane.start)
             self._told[model] = max(told, self._progress(model, until)) if pane is last[model] else told
             state = self._intake.states[pane]
-            message = partial(state, self.number, self._told[model], expired=pane in self._expired)
-            if self._catalogue.is_released(model):
-                tell_release(message, state, self._intake.answering(model))
+            expired, offset = pane in self._expired, self._intake.clock(pane)
+            message = partial(state, self.number, self._told[model], offset=offset, expired=expired)
+            if model in self._released:
+                tell_release(message, state, self._intake.answering(pane))
             yield message
-
-    def _beside(self, pane: Pane) -> list[Pane]:
-        """The same pane of the versions in the other role, which answered, or only watched."""
-        return [
-            one
-            for one in self._intake.states
-            if (one.model, one.start, one.mirror) == (pane.model, pane.start, not pane.mirror)
-        ]
 
     def restore(self, items: Iterable[tuple[str, bytes]]) -> list[str]:
         """Read back what `take_changes` gave to store; every pane is told again. Ignores other partitions' keys.
@@ -233,6 +228,16 @@ class Partition:
             if told < self._progress(model, until):
                 panes = [pane for pane in self._intake.states if pane.model == model]
                 self._intake.to_tell.update(sorted(panes, key=lambda one: one.start)[-1:])
+
+    def _tell_new_releases(self) -> None:
+        """The newest pane is told again if it was told before the news that a release is under way."""
+        models = {pane.model for pane in self._intake.states}
+        released = {model for model in models if self._catalogue.is_released(model)}
+        for model in released - self._released:
+            panes = [pane for pane in self._intake.states if pane.model == model]
+            newest = max(pane.start for pane in panes)
+            self._intake.to_tell.update(pane for pane in panes if pane.start == newest)
+        self._released = released
 
     def _remove(self, pane: Pane, state: PaneState) -> None:
         self._intake.remove(pane)

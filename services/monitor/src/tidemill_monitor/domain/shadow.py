@@ -19,12 +19,11 @@ Answers = Callable[[HashArray], Iterable[tuple[IntArray, Kept]]]
 
 @dataclass
 class ShadowPairs:
-    """The pairs of a mirror's pane, of its rows before `place`: each is counted once, when both answers are there.
+    """The pairs of a mirror's pane: each is counted once, when both answers are there.
 
     `waiting`: answers of the mirror without the one that the caller got. Distances are in the unit `one`.
     """
 
-    place: int = 0
     waiting: Kept | None = None
     pairs: int = 0
     agreements: int = 0

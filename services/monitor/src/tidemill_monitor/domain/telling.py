@@ -27,10 +27,10 @@ from tidemill_monitor.domain.scoring import SCORE_BINS
 from tidemill_monitor.domain.tally import Tally
 
 
-def partial(state: PaneState, partition: int, watermark: int, *, expired: bool) -> PanePartial:
-    """The pane as a message, complete in itself.
+def partial(state: PaneState, partition: int, watermark: int, *, offset: int, expired: bool) -> PanePartial:
+    """The pane as a message, complete in itself; `offset`: the last one counted in `predictions`.
 
-    Its `offset` is a clock that ticks with every message counted: one more than the last offset in `predictions`
+    Its own `offset` is a clock that ticks with every message counted: one more than the last offset in `predictions`
     plus one more than the last in `ground-truth`.
     """
     pane = state.pane
@@ -41,7 +41,7 @@ def partial(state: PaneState, partition: int, watermark: int, *, expired: bool) 
         start=pane.start,
         length=pane.length,
         watermark=watermark,
-        offset=state.offset + state.truth_offset + 2,
+        offset=offset + state.truth_offset + 2,
         total=_slice(state, ALL),
         schema_violations=dict(sorted(state.violations.items())),
         labels=[

@@ -5,6 +5,7 @@ taken by the pane in which they became known, once that pane is complete: candid
 pane of predictions and one of labels, so at equal age, and fast labels favour neither.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -71,14 +72,15 @@ def news(now: RolloutEvidence, before: RolloutEvidence | None, arms: Arms, epoch
     rates = {name: after.rate(name, old) for name in SUCCESSES}
     names = sorted({name for cell in after.labels.values() for name in cell})
     shadow, shadow_before = after.shadow, old.shadow
+    pairs = _more(shadow[0], shadow_before[0])
     return News(
         rates={name: block for name, block in rates.items() if block.champion.rows or block.candidate.rows},
         labels={name: blocks for name in names if (blocks := tuple(_cells(after, old, name)))},
         units=_units(now, arms, epoch),
         predictions=_more(after.predictions[1], old.predictions[1]),
         labelled=_more(after.labelled, old.labelled),
-        pairs=_more(shadow[0], shadow_before[0]),
-        agreements=_more(shadow[1], shadow_before[1]),
+        pairs=pairs,
+        agreements=min(_more(shadow[1], shadow_before[1]), pairs),
         latency=Block(*(_less(a, b) for a, b in zip(after.latency, old.latency, strict=True))),
         distance=_less(after.distance, old.distance),
     )
@@ -187,12 +189,13 @@ def _estimate(sums: MetricSums) -> MeanEstimate:
 
 
 def _less(now: MeanEstimate, before: MeanEstimate) -> MeanEstimate:
-    """What came to a sum; nothing where labels were corrected away."""
+    """What came to a sum, as rows can have given it: a correction may take away more than came."""
     count = now.count - before.count
     if count <= 0:
         return MeanEstimate()
     squares = max(now.sum_of_squares - before.sum_of_squares, 0.0)
-    return MeanEstimate(count, now.sum - before.sum, squares)
+    most = math.sqrt(count * squares)
+    return MeanEstimate(count, min(max(now.sum - before.sum, -most), most), squares)
 
 
 def _more(now: int, before: int) -> int:

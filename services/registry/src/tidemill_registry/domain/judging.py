@@ -252,7 +252,7 @@ class Plan:
             found.append(f"{_duration(least - elapsed)} of event time")
         if self._is_last(state) and progress.decision.verdict is Verdict.UNDECIDED:
             found.append("a verdict")
-        elif doubtful := self._looks_worse(progress):
+        if doubtful := self._looks_worse(progress):
             found.append(f"certainty about {' and '.join(doubtful)}, which looks worse")
         return found
 
@@ -321,11 +321,10 @@ class Plan:
     def _onward(self, state: State, progress: Progress) -> Move | None:
         waits = self.stages[state.stage].waits
         elapsed = _elapsed(progress)
-        if self._observations(progress) >= waits.observations and elapsed >= self._least(state):
-            if not self._is_last(state) and not self._looks_worse(progress):
-                return Move(Trigger.ADVANCE, self._enough(state, progress))
-            if self._is_last(state) and progress.decision.verdict in (Verdict.BETTER, Verdict.EQUIVALENT):
+        if not self.awaited(state, progress):
+            if self._is_last(state):
                 return Move(Trigger.PROMOTE, progress.decision.reason)
+            return Move(Trigger.ADVANCE, self._enough(state, progress))
         if elapsed >= max(microseconds(waits.max_time), self._least(state)):
             return self._undecided(state, progress)
         return self._shift(state, progress)
@@ -350,7 +349,8 @@ class Plan:
         waits = self.stages[state.stage].waits
         if not isinstance(waits, Bandit) or state.phase is not Phase.BANDIT:
             return None
-        if progress.shifted is None or progress.now - progress.shifted < microseconds(waits.every):
+        began = progress.since if progress.shifted is None else progress.shifted
+        if began is None or progress.now - began < microseconds(waits.every):
             return None
         metric = self.metrics[0]
         best = probability_of_better(progress.sums.get(metric.metric, _NOTHING), higher=metric.better == "higher")

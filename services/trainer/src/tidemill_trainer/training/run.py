@@ -124,6 +124,7 @@ def _lineage(spec: RunSpec, pipeline: PipelineFile, rows: Rows, parts: Parts) ->
         code_commit=spec.code_commit or code_commit(pipeline.training_file),
         code_digest=code_digest(pipeline.training_file),
         libraries=library_versions(),
+        image=spec.image,
         seed=pipeline.seed,
         cause_event_id=spec.cause_event_id,
         cause=spec.cause,  # type: ignore[arg-type]

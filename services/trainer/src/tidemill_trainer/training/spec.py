@@ -38,6 +38,7 @@ class RunSpec(BaseModel):
     cause: int
     cause_event_id: str
     code_commit: str = ""
+    image: str = ""
     champion: Champion | None = None
     parallel: int = 1
     memory_bytes: int = 8 << 30
