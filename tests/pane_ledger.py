@@ -18,17 +18,22 @@ from tidemill_contracts import topics
 from tidemill_runtime.events import derived_id
 
 COUNTS = ("predictions", "errors", "labelled", "corrected", "censored")
+SHOWN = ("predictions", "errors", "labelled")
 Pane = tuple[int, int, bool]
 Counts = dict[str, int]
 
 
 @dataclass
 class Seen:
-    """What the bus says of a model, its name left out: counts by pane, events by the end they name, contradictions."""
+    """What the bus says of a model, its name left out: counts by pane, alarms by the end they name, contradictions.
+
+    `evidence`: by pane what the newest event says its arms show, and `shown`: the counts in it.
+    """
 
     panes: dict[Pane, Counts] = field(default_factory=dict)
     alarms: dict[str, Message] = field(default_factory=dict)
     evidence: dict[str, Message] = field(default_factory=dict)
+    shown: dict[Pane, Counts] = field(default_factory=dict)
     contradictions: list[str] = field(default_factory=list)
 
 
@@ -65,12 +70,10 @@ def seen(log: BusLog, model: str) -> Seen:
         until = alarm.until.ToMicroseconds()
         identity = derived_id("drift", model, alarm.version, alarm.kind, alarm.slice, until)
         name = f"{alarm.kind}/{alarm.slice}/{(until - START) / PANE}"
-        _note(result, result.alarms, name, record.identity == identity, alarm)
-    for record, evidence in _events(log, topics.ROLLOUT_EVIDENCE, RolloutEvidence, model):
-        until = evidence.until.ToMicroseconds()
-        place = (evidence.version, evidence.metric, int(evidence.mirror), until)
-        identity = derived_id("rollout", model, *place)
-        _note(result, result.evidence, "/".join(map(str, place)), record.identity == identity, evidence)
+        _note(result, name, record.identity == identity, alarm)
+    newest = _newest_evidence(result, log, model)
+    result.evidence = {f"pane {(start - START) / PANE:g}": RolloutEvidence(arms=one.arms) for start, one in newest}
+    result.shown = {pane: counts for _, one in newest for pane, counts in _arms(one)}
     return result
 
 
@@ -78,10 +81,12 @@ def imbalances(log: BusLog, model: str, panes: dict[Pane, Counts], like: Seen | 
     """Every difference to the panes expected, and to the events of the model that is `like` it."""
     now = seen(log, model)
     found = [*now.contradictions]
-    for pane in sorted({*panes, *now.panes}):
-        wanted, got = panes.get(pane), now.panes.get(pane)
-        if wanted != got:
-            found.append(f"pane {(pane[0] - START) / PANE:g} of version {pane[1]}: {got} where {wanted} was sent")
+    shown = {pane: {name: counts[name] for name in SHOWN} for pane, counts in panes.items()}
+    for what, wanted, got in (("pane", panes, now.panes), ("evidence of pane", shown, now.shown)):
+        for start, version, mirror in sorted({*wanted, *got}):
+            sent, told = (side.get((start, version, mirror)) for side in (wanted, got))
+            if sent != told:
+                found.append(f"{what} {(start - START) / PANE:g} of version {version}: {told} where {sent} was sent")
     if like is not None:
         for what, wanted_events, got_events in (
             ("alarms", like.alarms, now.alarms),
@@ -145,18 +150,43 @@ def _panes(partials: Iterable[PanePartial]) -> dict[Pane, Counts]:
     return found
 
 
+def _newest_evidence(result: Seen, log: BusLog, model: str) -> list[tuple[int, RolloutEvidence]]:
+    """By the start of the pane, the evidence that has read most; notes ids that do not derive from it, or say two
+    things.
+
+    How far was read when it was told is a matter of chance, so its events are not those of another model.
+    """
+    said: dict[str, RolloutEvidence] = {}
+    newest: dict[int, RolloutEvidence] = {}
+    for record, evidence in _events(log, topics.ROLLOUT_EVIDENCE, RolloutEvidence, model):
+        read = (evidence.sequence, evidence.complete_until)
+        if record.identity != derived_id("rollout", model, evidence.start, evidence.length, *read):
+            result.contradictions.append(f"evidence of {evidence.start} at {read} has an id of something else")
+        known = said.setdefault(record.identity, evidence)
+        if known != evidence:
+            result.contradictions.append(f"evidence {record.identity} says two things: {_change(known, evidence)}")
+        before = newest.get(evidence.start)
+        if before is None or (before.sequence, before.complete_until) <= read:
+            newest[evidence.start] = evidence
+    return sorted(newest.items())
+
+
+def _arms(evidence: RolloutEvidence) -> Iterable[tuple[Pane, Counts]]:
+    for arm in evidence.arms:
+        values = (arm.predictions, sum(one.errors for one in arm.epochs), arm.labelled)
+        yield (evidence.start, arm.version, arm.mirror), dict(zip(SHOWN, values, strict=True))
+
+
 def _events(log: BusLog, topic: str, kind: type[Any], model: str) -> Iterable[tuple[Record, Any]]:
     """Events of a topic with this model as their key."""
     return ((record, log.parsed(record, kind)) for record in log.records(topic, model.encode()))
 
 
-def _note(result: Seen, events: dict[str, Message], name: str, is_its: bool, event: Message) -> None:
-    copy: Any = type(event)()
-    copy.CopyFrom(event)
-    copy.model = ""
-    if isinstance(event, DriftDetected):
-        copy.pipeline = ""
-    known = events.setdefault(name, copy)
+def _note(result: Seen, name: str, is_its: bool, alarm: DriftDetected) -> None:
+    copy = DriftDetected()
+    copy.CopyFrom(alarm)
+    copy.model = copy.pipeline = ""
+    known = result.alarms.setdefault(name, copy)
     if known != copy:
         result.contradictions.append(f"{name} says two things: {_change(known, copy)}")
     if not is_its:

@@ -339,6 +339,22 @@ def test_a_rollout_that_stays_undecided_becomes_what_was_declared(undecided: str
     assert move.reason.startswith("after 1h still waiting for a verdict; undecided: 1 of 1 metrics wait for evidence: ")
 
 
+def test_an_undecided_stage_before_the_last_is_let_through_to_the_next_alone():
+    rollout = canary(steps=(replace_step(STEPS[0], max_time=STEPS[0].max_time / 24), STEPS[1]), undecided="promote")
+
+    assert rollout.until_it_moves(wrong((9, 1), 0.0, 0.0)).trigger is Trigger.ADVANCE
+    assert rollout.state == State(Phase.CANARY, 1, 0.5)
+
+
+def test_an_undecided_candidate_that_looks_worse_is_not_promoted():
+    rollout = one_step(undecided="promote", step={"max_time": "1h", "observations": 100})
+
+    move = rollout.until_it_moves(seen((5, 5), labels={"error_rate": (2, 3)}))
+
+    assert rollout.minutes == 61
+    assert move.trigger is Trigger.GIVE_UP
+
+
 def test_a_stage_that_is_seen_too_rarely_says_what_it_waited_for():
     rollout = canary(steps=(replace_step(STEPS[0], max_time=STEPS[0].max_time / 24), STEPS[1]))
 

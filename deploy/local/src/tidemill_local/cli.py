@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tidemill_local.commands import demo, dlq, drift, metrics, models, monitor, quality, rollout, stack, topics
+from tidemill_local.commands import delivery, demo, dlq, drift, models, monitor, quality, rollout, stack, topics
 from tidemill_local.console import fail, report
 from tidemill_local.errors import StackError
 from tidemill_local.stack import Stack
@@ -25,7 +25,7 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(drift.app, name="drift")
 app.add_typer(monitor.app, name="monitor")
 app.add_typer(rollout.app, name="rollout")
-app.add_typer(metrics.app, name="metrics")
+app.add_typer(delivery.app, name="metrics")
 
 
 @app.callback()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tidemill_local.commands.metrics import delivery_table
+from tidemill_local.commands.delivery import delivery_table
 
 DELIVERY: dict[str, Any] = {
     "deployments": 12,
