@@ -69,9 +69,17 @@ def arm(
 
 
 def telling(*arms: ArmEvidence, minute: int = 0, complete_until: int = 1000) -> RolloutEvidence:
-    """Of the pane that begins at `minute` and lasts one; everything up to minute `complete_until` was read."""
+    """Of the pane that begins at `minute` and lasts one; everything up to minute `complete_until` was read.
+
+    Where no arm says by which epoch it was asked, both were by the present one.
+    """
+    asked = [] if any(one.epochs for one in arms) else [arm(CHAMPION, counted(EPOCH)), arm(CANDIDATE, counted(EPOCH))]
     return RolloutEvidence(
-        model="rides", start=minute * MINUTE, length=MINUTE, complete_until=complete_until * MINUTE, arms=arms
+        model="rides",
+        start=minute * MINUTE,
+        length=MINUTE,
+        complete_until=complete_until * MINUTE,
+        arms=[*arms, *asked],
     )
 
 
@@ -226,6 +234,7 @@ def test_what_the_champion_mirrored_does_not_count_and_what_the_candidate_mirror
     rows = (counted(predictions=10, errors=5, slow=5, latency=[1] * 10),)
     labels = [known_at(0, 1, 1)]
     mirrored = telling(
+        arm(CHAMPION, counted()),
         arm(CHAMPION, *rows, labels=labels, mirror=True, shadow=ShadowEvidence(pairs=7, agreements=7)),
         arm(CANDIDATE, *rows, labels=labels, mirror=True, shadow=ShadowEvidence(pairs=7, agreements=3)),
     )
@@ -240,6 +249,7 @@ def test_what_the_champion_mirrored_does_not_count_and_what_the_candidate_mirror
 
 def test_what_the_candidate_answered_and_what_it_watched_count_together():
     both = telling(
+        arm(CHAMPION, counted()),
         arm(CANDIDATE, counted(predictions=10, errors=1), labels=[known_at(0, 1)]),
         arm(CANDIDATE, counted(predictions=5, errors=2), labels=[known_at(0, 0)], mirror=True),
     )
@@ -464,3 +474,9 @@ def test_the_sample_of_many_units_is_split_as_all_of_them_are(share: float):
     error = (share * (1 - share) / sum(counts)) ** 0.5
     assert sum(counts) > 20 * MOST_UNITS
     assert counts[1] / sum(counts) == pytest.approx(share, abs=4 * error)
+
+
+def test_labels_of_a_pane_in_which_one_version_alone_was_asked_are_no_news():
+    alone = telling(arm(CHAMPION, counted(EPOCH, 10), labels=LABELLED), arm(CANDIDATE, counted(EPOCH - 1, 10)))
+
+    assert told(alone).labels == {}

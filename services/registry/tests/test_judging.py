@@ -25,7 +25,6 @@ STEPS = (
     Step(share=0.5, observations=200, min_time="1m", max_time="1d"),
 )
 ROWS = (100, 100)
-QUIET: dict[str, Any] = {"guardrails": ()}
 
 
 def canary(*metrics: Metric, **release: Any) -> Rollout:
@@ -347,11 +346,11 @@ def test_an_undecided_stage_before_the_last_is_let_through_to_the_next_alone():
 
 
 def test_an_undecided_candidate_that_looks_worse_is_not_promoted():
-    rollout = one_step(undecided="promote", step={"max_time": "1h", "observations": 100})
+    rollout = one_step(undecided="promote", step={"max_time": "20m", "observations": 100})
 
     move = rollout.until_it_moves(seen((5, 5), labels={"error_rate": (2, 3)}))
 
-    assert rollout.minutes == 61
+    assert rollout.minutes == 21
     assert move.trigger is Trigger.GIVE_UP
 
 
@@ -437,7 +436,7 @@ def test_a_candidate_that_breaks_after_it_was_found_to_be_as_good_is_rolled_back
 ANY = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 1), st.integers(0, 3))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(ANY, min_size=1, max_size=20))
 @example([(20, 5, 0, 2)] * 2 + [(20, 5, 1, 2)] + [(20, 5, 0, 2)] * 20)
 def test_a_rollout_goes_on_when_it_waits_for_nothing_and_only_then(stream: list[tuple[int, int, int, int]]):
@@ -835,7 +834,7 @@ def test_the_alpha_of_a_release_is_split_over_its_tests():
     assert rollout.progress.agreement.alpha == pytest.approx(0.01)
 
 
-RUNS, ALPHA, DELTA = 200, 0.2, 0.1
+RUNS, ALPHA, DELTA = 150, 0.2, 0.1
 
 
 def promotions(champion: float, candidate: float, seed: int) -> int:
@@ -863,11 +862,11 @@ def test_a_candidate_that_loses_nothing_is_mostly_promoted():
 def test_a_candidate_that_is_as_good_is_rarely_rolled_back():
     source = np.random.default_rng(7)
     rolled_back = 0
-    for _ in range(100):
+    for _ in range(60):
         rollout = stopped(canary(alpha=ALPHA), "frozen")
         for errors, slow, failures in source.binomial(50, [[0.02], [0.1], [0.2]], size=(15, 3, 2)).tolist():
             if not rollout.state.phase.is_end:
                 rollout.see(seen((50, 50), errors=errors, slow=slow, labels={"error_rate": failures}))
         rolled_back += rollout.state.phase is Phase.ROLLED_BACK
 
-    assert rolled_back < ALPHA * 100
+    assert rolled_back < ALPHA * 60

@@ -221,6 +221,8 @@ class Rollouts:
             progress = Progress.from_dict(row.progress)
             same_stage = move.trigger is Trigger.SHIFT
             row.progress = (progress.next_epoch() if same_stage else progress.next_stage()).to_dict()
+        if move.trigger is Trigger.RESUME:
+            row.progress = Progress.from_dict(row.progress).resumed().to_dict()
         row.phase, row.stage, row.share, row.held = after.phase, after.stage, after.share, after.held
         row.reason, row.epoch, row.changed_at = move.reason, route.epoch, datetime.now(UTC)
         repository.add_rollout(row)

@@ -12,7 +12,14 @@ from tidemill_local.demo.replay import Replay
 from tidemill_local.demo.timeline import FIRST_PREDICTION
 from tidemill_local.demo.watch import Watcher
 
-STYLES = {"drift": "yellow", "trained": "cyan", "approved": "green", "rejected": "red", "swapped": "bold green"}
+STYLES = {
+    "drift": "yellow",
+    "trained": "cyan",
+    "approved": "green",
+    "rejected": "red",
+    "release": "magenta",
+    "swapped": "bold green",
+}
 SHOWN_MARKS = 12
 
 

@@ -2,7 +2,8 @@
 
 A pane is told again and again, each time whole, so what was used of it is kept and the difference is news. Labels are
 taken by the pane in which they became known, once that pane is complete: candidate and champion are compared within one
-pane of predictions and one of labels, so at equal age, and fast labels favour neither.
+pane of predictions and one of labels, so at equal age, and fast labels favour neither. A pane in which only one of them
+was asked says nothing of labels.
 """
 
 import math
@@ -122,7 +123,7 @@ class _Sums:
             predictions=_both(epochs, "predictions"),
             successes={name: _both(epochs, part) for name, part in SUCCESSES.items()},
             latency=(_latency(epochs[0]), _latency(epochs[1])),
-            labels=_label_cells(champion, candidate),
+            labels=_label_cells(champion, candidate) if all(epochs) else {},
             labelled=sum(pane.labelled for arm in candidate for pane in arm.labels),
             shadow=(
                 sum(arm.shadow.pairs for arm in candidate),

@@ -126,6 +126,10 @@ class Progress:
         """When the shares change: another ratio of units is tested."""
         return replace(self, units=((), ()), log_e=0.0, epochs=self.epochs + 1, shifted=self.now or None)
 
+    def resumed(self) -> "Progress":
+        """When the rollout goes on by itself again: the time of its stage begins anew."""
+        return replace(self, since=self.now or None)
+
     def is_mismatched(self, alpha: float) -> bool:
         """Whether traffic is surely split otherwise than asked. `alpha` is split over the epochs as 1 / (k (k + 1))."""
         return self.log_e >= -math.log(alpha / (self.epochs * (self.epochs + 1)))
