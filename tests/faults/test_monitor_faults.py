@@ -82,7 +82,7 @@ async def test_windows_and_alarms_are_those_of_the_stream(steady: Outcome) -> No
     assert sum(window["performance"] is None for window in steady.windows) == 1
     kinds = sorted(name.split("/")[0] for name in steady.seen.alarms)
     assert kinds == [str(DRIFT_KIND_INPUT), str(DRIFT_KIND_PERFORMANCE)]
-    assert len(steady.seen.evidence) == 2 * 2 * 4
+    assert len(steady.seen.evidence) == PANES
 
 
 async def test_poison_is_put_aside_once_and_changes_nothing(monitors: MonitorStack, steady: Outcome) -> None:

@@ -3,10 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from tidemill.v1.monitoring_pb2 import ShadowEvidence
 from tidemill.v1.prediction_pb2 import ARM_ROLE_MIRROR, PredictionBatch
 from tidemill_monitor.domain.partition import Partition
+from tidemill_monitor.domain.shadow import compare
 
 HOUR = 3600 * 1_000_000
 DAY = 24 * HOUR
@@ -82,6 +84,12 @@ def test_classes_agree_and_probabilities_have_a_distance(make: Any, partition: P
     )
     assert (told.pairs, told.agreements, told.distance.count) == (2, 1, 2)
     assert (told.distance.sum, told.distance.sum_of_squares) == pytest.approx((0.625, 0.265625))
+
+
+def test_classes_without_probabilities_are_alike_or_one_apart() -> None:
+    agree, distance = compare(np.array([[1.0], [2.0], [np.nan]]), np.array([[1.0], [0.0], [1.0]]), classes=True)
+    assert agree.tolist() == [True, False, False]
+    assert distance.tolist() == pytest.approx([0.0, 1.0, np.nan], nan_ok=True)
 
 
 def test_quantities_agree_up_to_a_millionth_and_their_distance_is_absolute(make: Any, quantities: Partition) -> None:

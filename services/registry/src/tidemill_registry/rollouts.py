@@ -134,11 +134,11 @@ class Rollouts:
             known = await repository.used_evidence(row, told.start)
             if known is not None and known.sequence > told.sequence:
                 return
-            plan = _plan(row)
+            plan, progress = _plan(row), Progress.from_dict(row.progress)
+            told.complete_until = max(told.complete_until, progress.now)
             now = usable(told, plan.label_wait)
             before = RolloutEvidence.FromString(known.used) if known else None
             arms = Arms(row.champion, row.version, row.first_epoch)
-            progress = Progress.from_dict(row.progress)
             progress = plan.observe(progress, news(now, before, arms, row.epoch), told.complete_until, _state(row))
             row.progress, row.course = progress.to_dict(), with_look(row.course, progress)
             row.heard_at = datetime.now(UTC)

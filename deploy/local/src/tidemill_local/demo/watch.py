@@ -23,7 +23,7 @@ MESSAGES: dict[str, type[Any]] = {
     topics.ROLLOUTS: model_pb2.RolloutChanged,
 }
 SETTLE_SECONDS = 2.0
-"""From drift to the run it starts, and from a run's end to the swap, the loop needs a moment."""
+"""From drift to the run it starts, and from a run's end or a release's step to the route, the loop needs a moment."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,8 @@ class Watcher:
             self._mark("approved", f"version {event.version}: {event.reason}")
         elif topic == topics.ROLLOUTS:
             self.state.releases.append(event)
+            if event.trigger in ("start", "advance"):
+                self._settle()
             share = f" at {event.share:.0%}" if 0 < event.share < 1 else ""
             phase = event.phase.replace("_", " ")
             self._mark("release", f"version {event.version} {phase}{share}: {event.reason}")
