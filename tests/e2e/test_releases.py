@@ -11,9 +11,11 @@ import httpx
 import pytest
 import pytest_asyncio
 from bus_log import BusLog
+from gateway_load import until
 from release_world import Users, World, ask, choice, eventually, scorer, write_pipeline
 from tidemill_contracts import topics
 from tidemill_local.stack import Stack
+from webhook import SECRET, Receiver, receiving
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
@@ -47,12 +49,21 @@ RELEASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def hook() -> Iterator[Receiver]:
+    """A program that is told of rollouts."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, hook: Receiver) -> Iterator[Stack]:
     """The parts that a release needs, with a pipeline for each test."""
     folder = tmp_path_factory.mktemp("releases")
     for model, release in RELEASES.items():
         write_pipeline(folder / "pipelines" / model, model, release)
-    stack = Stack(folder / "stack", PORT_OFFSET, pipelines=folder / "pipelines", env=SETTINGS)
+    told = {"TIDEMILL_ROLLOUT_WEBHOOK": hook.url, "TIDEMILL_ROLLOUT_WEBHOOK_SECRET": SECRET}
+    settings = {**SETTINGS, **told}
+    stack = Stack(folder / "stack", PORT_OFFSET, pipelines=folder / "pipelines", env=settings)
     try:
         stack.up(PARTS)
         yield stack
@@ -75,7 +86,7 @@ async def begin(world: World, model: str) -> None:
     await world.serves(model, 1)
 
 
-async def test_a_good_candidate_walks_from_shadow_over_canary_to_champion(world: World) -> None:
+async def test_a_good_candidate_walks_from_shadow_over_canary_to_champion(world: World, hook: Receiver) -> None:
     await begin(world, "good")
     async with Users(world.stack, world.log, "good") as users:
         await world.train("good", scorer(1.8), "gradient_boosting")
@@ -96,6 +107,9 @@ async def test_a_good_candidate_walks_from_shadow_over_canary_to_champion(world:
     assert shown["comparison"]["pairs"] >= 100
     assert shown["comparison"]["agreement"] > 0.9
     assert shown["labelled"] > 0
+    await until(lambda: len(hook.of("good")) >= len(moves), "the webhook is told of every move")
+    assert all(one.is_signed for one in hook.of("good"))
+    assert {one.content["data"]["phase"] for one in hook.of("good")} == {"shadow", "canary", "promoted"}
 
 
 async def test_a_candidate_that_fails_is_rolled_back_without_labels_and_no_caller_sees_it(world: World) -> None:

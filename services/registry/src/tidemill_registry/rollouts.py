@@ -15,7 +15,7 @@ from tidemill.v1.reference_pb2 import Reference
 from tidemill_contracts import topics
 from tidemill_contracts.pipeline import PipelineFile
 from tidemill_contracts.release import Strategy
-from tidemill_runtime import failpoints, logs
+from tidemill_runtime import logs
 from tidemill_runtime.database import Database
 from tidemill_runtime.errors import Conflict
 from tidemill_runtime.events import Event, derived_id, new_event
@@ -152,7 +152,6 @@ class Rollouts:
                 )
             )
             await self._judge(session, row, plan, progress)
-            failpoints.hit("registry.before-rollout-commit")
 
     async def tick(self) -> None:
         """Begin what waits for its turn or for the end of a freeze, and go on with what the end of one lets go on."""

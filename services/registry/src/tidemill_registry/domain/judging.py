@@ -1,7 +1,7 @@
 """From evidence to what happens next in a rollout: pure, and the same however often it is looked at.
 
 Every test is always valid, and the release's alpha is split over them, so a verdict may be taken at any look. A wrong
-"not worse" has probability alpha at most, and so has a wrong "worse".
+"not worse" by a metric of success has probability alpha at most, and so has a wrong "worse". A guardrail can only stop.
 """
 
 import math
