@@ -45,8 +45,9 @@ class ShadowPairs:
             return
         met = np.zeros(self.waiting.keys.size, dtype=np.bool_)
         for places, theirs in given(self.waiting.keys):
+            fresh = ~met[places]
             met[places] = True
-            self._count(self.waiting.take(places), theirs, one, classes=classes)
+            self._count(self.waiting.take(places[fresh]), theirs.take(fresh), one, classes=classes)
         self.waiting = self.waiting.take(~met)
 
     def message(self, one: float) -> ShadowEvidence:
