@@ -72,7 +72,16 @@ def identity(values: Values, output: str) -> Model:
 
 def slow(rounds: Values, output: str) -> Model:
     """Returns the rounds it was asked for after that many rounds of nothing."""
-    body = helper.make_graph(
+    nodes = [
+        helper.make_node("ReduceMax", [rounds.name], ["most"], keepdims=0),
+        helper.make_node("Loop", ["most", "", rounds.name], [output], body=idle_round(TensorProto.INT64)),
+    ]
+    return Model(nodes, [rounds], [Values(output, rounds.datatype, rounds.array)])
+
+
+def idle_round(element: int) -> Any:
+    """Body of a Loop that hands on a tensor of this ONNX element type, and does nothing else."""
+    return helper.make_graph(
         [
             helper.make_node("Identity", ["going"], ["on"]),
             helper.make_node("Identity", ["before"], ["after"]),
@@ -81,18 +90,13 @@ def slow(rounds: Values, output: str) -> Model:
         [
             helper.make_tensor_value_info("number", TensorProto.INT64, []),
             helper.make_tensor_value_info("going", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("before", TensorProto.INT64, None),
+            helper.make_tensor_value_info("before", element, None),
         ],
         [
             helper.make_tensor_value_info("on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("after", TensorProto.INT64, None),
+            helper.make_tensor_value_info("after", element, None),
         ],
     )
-    nodes = [
-        helper.make_node("ReduceMax", [rounds.name], ["most"], keepdims=0),
-        helper.make_node("Loop", ["most", "", rounds.name], [output], body=body),
-    ]
-    return Model(nodes, [rounds], [Values(output, rounds.datatype, rounds.array)])
 
 
 async def store(artifacts: ArtifactStore, name: str, model: Model) -> str:

@@ -17,8 +17,9 @@ from typing import Any, Self
 import httpx
 import numpy as np
 from bus_log import BusLog
+from gateway_load import OK, eventually
 from onnx import TensorProto, helper
-from onnx_models import Model, Values, store
+from onnx_models import Model, Values, idle_round, store
 from tidemill.v1.model_pb2 import RolloutChanged
 from tidemill.v1.prediction_pb2 import GroundTruth
 from tidemill.v1.training_pb2 import ModelTrained
@@ -26,7 +27,6 @@ from tidemill_contracts import topics
 from tidemill_local.stack import Stack
 from tidemill_runtime.artifacts import ArtifactStore
 
-OK = 200
 USER = "x-user"
 SLOPE = 2.0
 OBJECTIVE = 0.15
@@ -81,7 +81,7 @@ def scorer(slope: float = SLOPE, *, rounds: int = 0, breaks: bool = False) -> Mo
             helper.make_node("Cast", ["late"], ["times"], to=TensorProto.INT64),
             helper.make_node("Mul", ["times", "many"], ["wanted"]),
             helper.make_node("ReduceMax", ["wanted"], ["most"], keepdims=0),
-            helper.make_node("Loop", ["most", "", "x"], ["waited"], body=_round()),
+            helper.make_node("Loop", ["most", "", "x"], ["waited"], body=idle_round(TensorProto.FLOAT)),
         ]
         source = "waited"
     nodes += [
@@ -98,22 +98,6 @@ def scorer(slope: float = SLOPE, *, rounds: int = 0, breaks: bool = False) -> Mo
         Values("probabilities", "FP32", np.hstack([1 - yes, yes]).astype(np.float32)),
     ]
     return Model(nodes, [Values("x", "FP32", GOLDEN)], outputs, constants)
-
-
-def _round() -> Any:
-    return helper.make_graph(
-        [helper.make_node("Identity", ["going"], ["on"]), helper.make_node("Identity", ["before"], ["after"])],
-        "round",
-        [
-            helper.make_tensor_value_info("number", TensorProto.INT64, []),
-            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("before", TensorProto.FLOAT, None),
-        ],
-        [
-            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("after", TensorProto.FLOAT, None),
-        ],
-    )
 
 
 def write_pipeline(folder: Path, model: str, release: Mapping[str, Any]) -> None:
@@ -271,7 +255,7 @@ class World:
                 return False
             return {arm["version"] for arm in (*route["arms"], *route["mirrors"])} == set(versions)
 
-        await eventually(in_effect, f"{model} is served by {versions}")
+        await eventually(in_effect, f"{model} is served by {versions}", 60)
 
     async def moves(self, model: str) -> list[RolloutChanged]:
         """Every move of the model's rollouts so far."""
@@ -304,17 +288,3 @@ class World:
         """A person moves the rollout."""
         url = f"{self.stack.http_url('registry')}/v1/models/{model}/rollout:{trigger}"
         (await self.http.post(url, json={"actor": "ada", "reason": "by hand"})).raise_for_status()
-
-
-async def eventually(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
-    """Wait until `condition` comes true; TimeoutError says what did not happen."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if await condition():
-                return
-        except httpx.HTTPError:
-            pass
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:g} s: {what}")
-        await asyncio.sleep(0.1)

@@ -1,32 +1,19 @@
 """The command line."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
 
 import benchmarks.releases
 from benchmarks.releases.results import tables
 from benchmarks.releases.simulation import releases
-from benchmarks.stats.tables import markdown, show
-
-WIDTH = 180
+from benchmarks.stats.tables import report
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the tables; 1 when a target is missed, else 0."""
     asked = _parser().parse_args(arguments)
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    found = tables(list(releases(asked.runs, asked.seed)))
-    for table in found:
-        show(table, console)
-    if asked.markdown:
-        asked.markdown.write_text(markdown(found))
-    missed = sum(table.missed for table in found)
-    console.print(f"{missed} targets missed" if missed else "all targets met")
-    return int(missed > 0)
+    return report(tables(list(releases(asked.runs, asked.seed))), asked.markdown)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,11 +1,8 @@
 """The command line."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-from rich.console import Console
 
 import benchmarks.stats
 from benchmarks.stats.delays import delays
@@ -13,9 +10,7 @@ from benchmarks.stats.false_alarms import false_alarms
 from benchmarks.stats.power import power
 from benchmarks.stats.release import release
 from benchmarks.stats.speed import speed
-from benchmarks.stats.tables import Table, markdown, show
-
-WIDTH = 180
+from benchmarks.stats.tables import Table, report
 
 Section = Callable[[int, int], Iterator[Table]]
 SECTIONS: dict[str, Section] = {
@@ -30,17 +25,8 @@ SECTIONS: dict[str, Section] = {
 def main(arguments: Sequence[str]) -> int:
     """Print the tables asked for; 1 when a target is missed, else 0."""
     asked = _parser().parse_args(arguments)
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    tables = []
-    for name in SECTIONS if asked.section == "all" else [asked.section]:
-        for table in SECTIONS[name](asked.runs, asked.seed):
-            show(table, console)
-            tables.append(table)
-    if asked.markdown:
-        asked.markdown.write_text(markdown(tables))
-    missed = sum(table.missed for table in tables)
-    console.print(f"{missed} targets missed" if missed else "all targets met")
-    return int(missed > 0)
+    names = SECTIONS if asked.section == "all" else [asked.section]
+    return report((table for name in names for table in SECTIONS[name](asked.runs, asked.seed)), asked.markdown)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,9 @@
 """Tables of figures, each beside its target."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 MET, MISSED = "pass", "FAIL"
+WIDTH = 180
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,20 @@ def show(table: Table, console: Console) -> None:
     for line in body:
         drawn.add_row(*line, style="red" if line[-1] == MISSED else None)
     console.print(drawn)
+
+
+def report(tables: Iterable[Table], to: Path | None) -> int:
+    """Print tables as they come, and write them to a file if one is named; 1 when a target is missed, else 0."""
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    found = []
+    for table in tables:
+        show(table, console)
+        found.append(table)
+    if to:
+        to.write_text(markdown(found))
+    missed = sum(table.missed for table in found)
+    console.print(f"{missed} targets missed" if missed else "all targets met")
+    return int(missed > 0)
 
 
 def markdown(tables: Iterable[Table]) -> str:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import pytest_asyncio
 from bus_log import BusLog
-from gateway_load import until
-from release_world import Users, World, ask, choice, eventually, scorer, write_pipeline
+from gateway_load import eventually, until
+from release_world import Users, World, ask, choice, scorer, write_pipeline
 from tidemill_contracts import topics
 from tidemill_local.stack import Stack
 from webhook import SECRET, Receiver, receiving
@@ -228,4 +228,4 @@ async def _champion_alone(world: World, gateway: str) -> None:
         route = (await world.http.get(f"{gateway}/v1/routes")).json()["models"]["agreed"]
         return [arm["version"] for arm in route["arms"]] == [1]
 
-    await eventually(alone, "the champion alone serves")
+    await eventually(alone, "the champion alone serves", 60)

@@ -2,19 +2,18 @@
 
 import asyncio
 import math
-import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import registry_world
 from google.protobuf.message import Message
+from registry_world import MODEL, OPERATOR, PERSON, api, guarded, pipeline
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from tidemill.v1.model_pb2 import ModelApproved, Route
 from tidemill.v1.training_pb2 import ModelTrained
-from tidemill_contracts.pipeline import PipelineFile
 from tidemill_registry.api import create_router
 from tidemill_registry.decisions import Decisions
 from tidemill_registry.repository import Repository
@@ -22,54 +21,20 @@ from tidemill_registry.rollouts import Rollouts
 from tidemill_registry.settings import RegistrySettings
 from tidemill_runtime.database import Database
 from tidemill_runtime.errors import Conflict, InvalidInput, NotFound
-from tidemill_runtime.events import Event, new_event
-from tidemill_runtime.http import create_app
+from tidemill_runtime.events import Event
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
-MODEL = "rides"
 BETTER = {"thresholds": [{"metric": "auc", "at_least": 0.6}], "better_than_serving": {"metric": "log_loss"}}
-PERSON = {"actor": "ada", "reason": "looked at it"}
-
-
-def pipeline(policy: dict[str, Any]) -> PipelineFile:
-    return PipelineFile.model_validate(
-        {
-            "path": Path("pipeline.yaml"),
-            "apiVersion": "tidemill/v1",
-            "name": "rides",
-            "model": MODEL,
-            "task": "classification",
-            "sources": {
-                "rides": {
-                    "event_time": "at",
-                    "fields": {"at": {"type": "timestamp"}, "distance": {"type": "float"}},
-                }
-            },
-            "primary": "rides",
-            "label": {"name": "late", "delay": "2d", "classes": 2},
-            "features": ["distance"],
-            "seed": 1,
-            "training_code": "training.py",
-            "candidates": [{"name": "only", "algorithm": "constant"}],
-            "metrics": ["auc", "log_loss"],
-            "primary_metric": "auc",
-            "policy": policy,
-            "release": {"sticky_header": "x-user"},
-        }
-    )
 
 
 def trained(
     auc: float = 0.8, log_loss: float = 0.4, *, incumbent: int = 0, incumbent_loss: float = 0.5
 ) -> Event[ModelTrained]:
-    data = ModelTrained(run_id=uuid.uuid4().hex, pipeline="rides", model=MODEL, artifact_digest=uuid.uuid4().hex * 2)
-    data.winner.name, data.winner.algorithm = "only", "constant"
-    data.winner.test_metrics.update({"auc": auc, "log_loss": log_loss})
-    data.incumbent.version = incumbent
-    data.incumbent.test_metrics.update({"log_loss": incumbent_loss})
-    data.reference.inputs.rows = 1000
-    data.lineage.data_version = 3
-    return new_event("trainer", "rides", data)
+    event = registry_world.trained({"auc": auc, "log_loss": log_loss})
+    event.data.incumbent.version = incumbent
+    event.data.incumbent.test_metrics.update({"log_loss": incumbent_loss})
+    event.data.reference.inputs.rows = 1000
+    return event
 
 
 class Registry:
@@ -77,7 +42,7 @@ class Registry:
 
     def __init__(self, database: Database, policy: dict[str, Any]) -> None:
         self.database = database
-        pipelines = {"rides": pipeline(policy)}
+        pipelines = {MODEL: pipeline(policy=policy, release={"sticky_header": "x-user"})}
         self.decisions = Decisions(database, pipelines, Rollouts(database, pipelines))
 
     async def on(self, *events: Event[ModelTrained]) -> None:
@@ -348,18 +313,8 @@ async def test_any_number_survives_the_audit(registry: Registry):
 async def client(registry: Registry, settings: RegistrySettings) -> AsyncIterator[httpx.AsyncClient]:
     """The HTTP API, its operators known by a token."""
 
-    async def readiness() -> dict[str, bool]:
-        return {}
-
-    guarded = RegistrySettings(operator_token="k3Jx9-vQ2mZ7pW")
-    app = create_app("registry", readiness)
-    app.include_router(create_router(guarded, registry.database, registry.decisions))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://registry/v1") as client:
+    async with api(create_router(guarded(), registry.database, registry.decisions)) as client:
         yield client
-
-
-OPERATOR = {"Authorization": "Bearer k3Jx9-vQ2mZ7pW"}
 
 
 async def test_the_api_shows_who_serves_and_why(client: httpx.AsyncClient, registry: Registry):

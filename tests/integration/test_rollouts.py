@@ -1,18 +1,15 @@
 """Rollouts on a real PostgreSQL: stages, evidence, turns, freezes and hands, each move whole or not at all."""
 
-import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from registry_world import MODEL, OPERATOR, PERSON, api, guarded, pipeline, trained
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from tidemill.v1.model_pb2 import ModelApproved, RolloutChanged, Route
 from tidemill.v1.monitoring_pb2 import RolloutEvidence
-from tidemill.v1.training_pb2 import ModelTrained
-from tidemill_contracts.pipeline import PipelineFile
 from tidemill_registry.api import create_router
 from tidemill_registry.decisions import Decisions
 from tidemill_registry.domain.rollout import Trigger
@@ -23,10 +20,8 @@ from tidemill_registry.settings import RegistrySettings
 from tidemill_runtime.database import Database
 from tidemill_runtime.errors import Conflict
 from tidemill_runtime.events import Event, new_event
-from tidemill_runtime.http import create_app
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
-MODEL = "rides"
 MINUTE = 60_000_000
 STEPS = [
     {"share": 0.1, "observations": 100, "min_time": "0s"},
@@ -34,39 +29,6 @@ STEPS = [
 ]
 CANARY = {"strategy": "canary", "metrics": [{"metric": "errors", "delta": 0.1}], "guardrails": [], "steps": STEPS}
 NEVER = [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}]
-PERSON = {"actor": "ada", "reason": "looked at it"}
-
-
-def pipeline(release: dict[str, Any]) -> PipelineFile:
-    return PipelineFile.model_validate(
-        {
-            "path": Path("pipeline.yaml"),
-            "apiVersion": "tidemill/v1",
-            "name": "rides",
-            "model": MODEL,
-            "task": "classification",
-            "sources": {
-                "rides": {"event_time": "at", "fields": {"at": {"type": "timestamp"}, "distance": {"type": "float"}}}
-            },
-            "primary": "rides",
-            "label": {"name": "late", "delay": "0s", "classes": 2},
-            "features": ["distance"],
-            "seed": 1,
-            "training_code": "training.py",
-            "candidates": [{"name": "only", "algorithm": "constant"}],
-            "metrics": ["auc"],
-            "primary_metric": "auc",
-            "release": release,
-        }
-    )
-
-
-def trained(algorithm: str = "constant") -> Event[ModelTrained]:
-    data = ModelTrained(run_id=uuid.uuid4().hex, pipeline="rides", model=MODEL, artifact_digest=uuid.uuid4().hex * 2)
-    data.winner.name, data.winner.algorithm = "only", algorithm
-    data.winner.test_metrics.update({"auc": 0.8})
-    data.lineage.data_version = 3
-    return new_event("trainer", "rides", data)
 
 
 class Releasing:
@@ -79,13 +41,13 @@ class Releasing:
 
     def restart(self, release: dict[str, Any]) -> None:
         """The process again: nothing is kept but what is in the database."""
-        pipelines = {"rides": pipeline(release)}
+        pipelines = {MODEL: pipeline(release=release, label={"name": "late", "delay": "0s", "classes": 2})}
         self.rollouts = Rollouts(self.database, pipelines)
         self.decisions = Decisions(self.database, pipelines, self.rollouts)
 
     async def train(self, *algorithms: str) -> None:
         for algorithm in algorithms or ("constant",):
-            await self.decisions.on_model_trained(trained(algorithm))
+            await self.decisions.on_model_trained(trained({"auc": 0.8}, algorithm))
 
     def pane(self, version: int, errors: int = 0, rows: int = 1000, *, share: float = 0.1) -> Event[RolloutEvidence]:
         """A minute in which a candidate got its share of `rows`, and as many `errors`; the champion had none."""
@@ -321,19 +283,9 @@ async def test_a_rollout_that_is_not_there_cannot_be_moved(canary: Releasing):
 async def client(canary: Releasing, settings: RegistrySettings) -> AsyncIterator[httpx.AsyncClient]:
     """The HTTP API, its operators known by a token."""
 
-    async def readiness() -> dict[str, bool]:
-        return {}
-
-    guarded = RegistrySettings(operator_token="k3Jx9-vQ2mZ7pW")
-    app = create_app("registry", readiness)
-    app.include_router(create_router(guarded, canary.database, canary.decisions))
-    app.include_router(create_rollout_router(guarded, canary.database, canary.rollouts))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://registry/v1") as client:
+    decisions = create_router(guarded(), canary.database, canary.decisions)
+    async with api(decisions, create_rollout_router(guarded(), canary.database, canary.rollouts)) as client:
         yield client
-
-
-OPERATOR = {"Authorization": "Bearer k3Jx9-vQ2mZ7pW"}
 
 
 async def test_the_api_shows_evidence_and_what_is_awaited(client: httpx.AsyncClient, canary: Releasing):

@@ -6,11 +6,10 @@ levels of the tests follow from it.
 
 from datetime import datetime, timedelta
 from typing import Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, model_validator
 
-from tidemill_contracts.values import Duration, Mistake, PositiveDuration, Strict
+from tidemill_contracts.values import Duration, Mistake, PositiveDuration, Strict, time_zone
 
 PANES = 4
 Action = Literal["retrain", "tell_data_scientist", "tell_data_engineer"]
@@ -192,9 +191,6 @@ class Monitors(Strict):
 
 def _offsets(timezone: str) -> set[timedelta]:
     """Local time less UTC in each month of a year."""
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Mistake(f"{timezone!r} is not an IANA name such as Europe/Berlin", "timezone") from error
+    zone = time_zone(timezone)
     offsets = (datetime(2024, month, 1, tzinfo=zone).utcoffset() for month in range(1, 13))
     return {offset for offset in offsets if offset is not None}

@@ -7,21 +7,21 @@ are times of the clock.
 import re
 from datetime import datetime, time, timedelta
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from tidemill_contracts.durations import format_duration
-from tidemill_contracts.values import Duration, Mistake, PositiveDuration, Share, Strict
+from tidemill_contracts.values import Duration, Mistake, PositiveDuration, Share, Strict, time_zone
 
 Strategy = Literal["auto", "direct", "shadow", "canary", "ab", "bandit"]
 Risk = Literal["low", "medium", "high"]
-Rate = Literal["error_rate", "errors", "slow"]
 MetricName = Literal["log_loss", "squared_error", "absolute_error", "error_rate", "errors", "slow", "outcome"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-RATES = ("error_rate", "errors", "slow")
-NEEDS_LABELS = ("log_loss", "squared_error", "absolute_error", "error_rate", "outcome")
+BY_PREDICTION = ("errors", "slow")
+"""Metrics of every prediction; the others are of those whose label is known."""
+RATES = (*BY_PREDICTION, "error_rate")
 DELTAS = {"log_loss": 0.02, "error_rate": 0.01, "errors": 0.001, "slow": 0.01}
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 
@@ -115,7 +115,7 @@ class Metric(Strict):
 
     @property
     def needs_labels(self) -> bool:
-        return self.metric in NEEDS_LABELS
+        return self.metric not in BY_PREDICTION
 
 
 class Freeze(Strict):
@@ -128,10 +128,7 @@ class Freeze(Strict):
 
     @model_validator(mode="after")
     def timezone_is_known(self) -> Self:
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise Mistake(f"{self.timezone!r} is not an IANA name such as Europe/Berlin", "timezone") from error
+        time_zone(self.timezone)
         return self
 
     def holds(self, at: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -31,3 +32,11 @@ class Strict(BaseModel):
     """A part of the file: unknown keys are refused, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The time zone that the field `timezone` names. Raises Mistake."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise Mistake(f"{name!r} is not an IANA name such as Europe/Berlin", "timezone") from error

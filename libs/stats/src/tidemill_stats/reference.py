@@ -22,6 +22,7 @@ from tidemill_stats.reference_proto import (
     outliers_to_proto,
     pca_from_proto,
     pca_to_proto,
+    sums_from_proto,
 )
 
 
@@ -125,9 +126,7 @@ def reference_from_proto(message: pb.Reference) -> Reference:
         kernel=kernel_from_proto(message.kernel) if message.HasField("kernel") else None,
         pca=pca_from_proto(message.pca) if message.HasField("pca") else None,
         outliers=outliers_from_proto(message.outliers) if message.HasField("outliers") else None,
-        performance={
-            name: MeanEstimate(one.count, one.sum, one.sum_of_squares) for name, one in message.performance.items()
-        },
+        performance={name: sums_from_proto(one) for name, one in message.performance.items()},
         score_positives=np.array(message.score_positives, dtype=np.int64),
         score_negatives=np.array(message.score_negatives, dtype=np.int64),
         trained_until=message.trained_until.ToMicroseconds() if message.HasField("trained_until") else None,

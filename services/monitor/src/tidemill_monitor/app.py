@@ -9,7 +9,7 @@ from tidemill_contracts import topics
 from tidemill_runtime.bus import DeadLetters, Producer, TableReader
 from tidemill_runtime.events import Event
 from tidemill_runtime.http import HttpServer
-from tidemill_runtime.lifecycle import Component, run
+from tidemill_runtime.lifecycle import Component, Worker, run
 from tidemill_runtime.pipelines import read_pipelines
 from tidemill_runtime.settings import load_settings
 
@@ -76,7 +76,7 @@ def components(settings: MonitorSettings) -> list[Component]:
     http = HttpServer(make_app(models, catalogue, readiness, [answers]), settings.http_host, settings.http_port)
     return [
         producer,
-        BrokerWatch(settings.kafka_bootstrap, settings.broker_patience_seconds),
+        Worker("broker watch", BrokerWatch(settings.kafka_bootstrap, settings.broker_patience_seconds).run),
         http,
         *readers,
         _Prepared(readers, producer, evaluation),

@@ -10,7 +10,7 @@ from tidemill_contracts import topics
 from tidemill_runtime.bus import Consumer, Producer
 from tidemill_runtime.database import Database
 from tidemill_runtime.http import HttpServer, create_app
-from tidemill_runtime.lifecycle import Component, run
+from tidemill_runtime.lifecycle import Component, Worker, run
 from tidemill_runtime.outbox import OutboxRelay
 from tidemill_runtime.pipelines import read_pipelines
 from tidemill_runtime.settings import load_settings
@@ -43,7 +43,7 @@ def main() -> None:
         },
         producer,
     )
-    clock = Clock(database, rollouts)
+    clock = Worker("clock", Clock(database, rollouts).run)
 
     async def readiness() -> Mapping[str, bool]:
         return {"database": await database.is_reachable(), "kafka": consumer.ready}

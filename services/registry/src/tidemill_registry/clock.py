@@ -6,11 +6,9 @@ from datetime import UTC, datetime, timedelta
 from tidemill_runtime import logs
 from tidemill_runtime.bus import is_transient
 from tidemill_runtime.database import Database
-from tidemill_runtime.lifecycle import Worker
 
 from tidemill_registry import metrics
 from tidemill_registry.domain.delivery import delivery
-from tidemill_registry.domain.rollout import Phase
 from tidemill_registry.repository import Repository
 from tidemill_registry.rollouts import Rollouts
 
@@ -22,24 +20,14 @@ log = logs.get_logger(__name__)
 
 
 class Clock:
-    """Component that lets rollouts go on, and keeps the metrics of delivery current."""
+    """Lets rollouts go on, and keeps the metrics of rollouts and of delivery current."""
 
     def __init__(self, database: Database, rollouts: Rollouts) -> None:
         self._database = database
         self._rollouts = rollouts
-        self._worker = Worker("clock", self._run)
 
-    @property
-    def failed(self) -> asyncio.Future[None]:
-        return self._worker.failed
-
-    async def start(self) -> None:
-        await self._worker.start()
-
-    async def stop(self) -> None:
-        await self._worker.stop()
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Tick until cancelled."""
         ticks = 0
         while True:
             try:
@@ -57,10 +45,8 @@ class Clock:
     async def _measure_rollouts(self) -> None:
         async with self._database.transaction() as session:
             repository = Repository(session)
-            models = [row.name for row in await repository.models()]
-            running = {row.model: row for row in await repository.rollouts(None, 1000) if Phase(row.phase).is_running}
-        for model in models:
-            row = running.get(model)
+            running = {row.name: await repository.running_rollout(row.name) for row in await repository.models()}
+        for model, row in running.items():
             heard = row and (row.heard_at or row.changed_at)
             age = (datetime.now(UTC) - heard).total_seconds() if heard else 0.0
             metrics.EVIDENCE_AGE.labels(model).set(age)

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from tidemill_runtime.errors import NotFound
 
 from tidemill_registry.domain.audit import GENESIS, Entry, chain_hash, first_broken
-from tidemill_registry.domain.rollout import ENDS
+from tidemill_registry.domain.rollout import ENDS, RUNNING
 from tidemill_registry.domain.routes import RoutedVersion, RouteState
 from tidemill_registry.tables import AuditRow, ModelRow, RolloutPaneRow, RolloutRow, RouteRow, VersionRow
 
@@ -109,6 +109,11 @@ class Repository:
         """Those that have not ended, the newest version first."""
         query = select(RolloutRow).where(RolloutRow.model == model, col(RolloutRow.phase).not_in(ENDS))
         return (await self._session.exec(query.order_by(col(RolloutRow.version).desc()))).all()
+
+    async def running_rollout(self, model: str) -> RolloutRow | None:
+        """The one whose candidate sees traffic."""
+        query = select(RolloutRow).where(RolloutRow.model == model, col(RolloutRow.phase).in_(RUNNING))
+        return (await self._session.exec(query)).first()
 
     async def models_in_rollout(self) -> Sequence[str]:
         """Models with a rollout that has not ended."""

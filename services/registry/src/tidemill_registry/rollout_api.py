@@ -10,7 +10,7 @@ from tidemill_runtime.http import operators_only
 
 from tidemill_registry.api import Decision, Limit
 from tidemill_registry.domain.delivery import delivery
-from tidemill_registry.domain.rollout import Phase, Trigger
+from tidemill_registry.domain.rollout import Trigger
 from tidemill_registry.repository import Repository
 from tidemill_registry.rollouts import Rollouts, shown
 from tidemill_registry.settings import RegistrySettings
@@ -33,10 +33,11 @@ def create_rollout_router(settings: RegistrySettings, database: Database, rollou
     async def get_rollout(model: str) -> dict[str, Any]:
         """The rollout under way; else the newest."""
         async with database.transaction() as session:
-            rows = await Repository(session).rollouts(model, 1000)
-        if not rows:
+            repository = Repository(session)
+            row = await repository.running_rollout(model) or next(iter(await repository.rollouts(model, 1)), None)
+        if row is None:
             raise NotFound(f"no version of model {model!r} was released by stages")
-        return shown(next((row for row in rows if Phase(row.phase).is_running), rows[0]))
+        return shown(row)
 
     @router.get("/models/{model}/versions/{version}/history", tags=["rollouts"])
     async def get_history(model: str, version: int) -> list[dict[str, Any]]:

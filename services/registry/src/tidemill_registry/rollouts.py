@@ -128,7 +128,7 @@ class Rollouts:
         async with self._database.transaction() as session:
             repository = Repository(session)
             await repository.lock(told.model)
-            row = await self._running(session, told.model)
+            row = await repository.running_rollout(told.model)
             if row is None:
                 return
             known = await repository.used_evidence(row, told.start)
@@ -159,8 +159,9 @@ class Rollouts:
             models = await Repository(session).models_in_rollout()
         for model in models:
             async with self._database.transaction() as session:
-                await Repository(session).lock(model)
-                row = await self._running(session, model)
+                repository = Repository(session)
+                await repository.lock(model)
+                row = await repository.running_rollout(model)
                 if row is not None:
                     await self._judge(session, row, _plan(row), Progress.from_dict(row.progress))
                 await self._start_next(session, model)
@@ -170,10 +171,9 @@ class Rollouts:
         async with self._database.transaction() as session:
             repository = Repository(session)
             await repository.lock(model)
-            rows = await repository.open_rollouts(model)
-            if not rows:
+            row = await repository.running_rollout(model) or next(iter(await repository.open_rollouts(model)), None)
+            if row is None:
                 raise Conflict(f"model {model!r} has no rollout under way")
-            row = next((one for one in rows if Phase(one.phase).is_running), rows[0])
             await self._move(session, row, Move(trigger, reason), actor)
             await self._start_next(session, model)
         metrics.DECISIONS.labels(model, ACTIONS[trigger], "person").inc()
@@ -184,18 +184,14 @@ class Rollouts:
         for row in await Repository(session).open_rollouts(model):
             await self._move(session, row, Move(Trigger.SUPERSEDE, reason))
 
-    async def _running(self, session: AsyncSession, model: str) -> RolloutRow | None:
-        rows = await Repository(session).open_rollouts(model)
-        return next((row for row in rows if Phase(row.phase).is_running), None)
-
     async def _start_next(self, session: AsyncSession, model: str) -> None:
-        rows = await Repository(session).open_rollouts(model)
-        if model not in self._by_model or any(Phase(row.phase).is_running for row in rows):
+        repository = Repository(session)
+        if model not in self._by_model or await repository.running_rollout(model) is not None:
             return
-        waiting = next((row for row in rows if not row.held), None)
+        waiting = next((row for row in await repository.open_rollouts(model) if not row.held), None)
         if waiting is None or _plan(waiting).release.frozen(datetime.now(UTC)):
             return
-        route = await Repository(session).route(model)
+        route = await repository.route(model)
         assert route is not None
         waiting.champion, waiting.first_epoch = route.champion.version, route.epoch + 1
         await self._move(session, waiting, Move(Trigger.START, f"{waiting.risk_reason}; by {waiting.strategy}"))
@@ -232,7 +228,6 @@ class Rollouts:
             await self._end(session, row, after.phase, actor)
         await session.flush()
         metrics.ROLLOUTS.labels(row.model, move.trigger).inc()
-        metrics.SHARE.labels(row.model).set(0.0 if after.phase.is_end else after.share)
         log.info("rollout moved", model=row.model, version=row.version, phase=after.phase, reason=move.reason)
         return route
 

@@ -21,7 +21,10 @@ def open_and_newest(rollouts: Iterable[Rollout]) -> list[Rollout]:
     by_model: dict[str, list[Rollout]] = {}
     for one in rollouts:
         by_model.setdefault(str(one["model"]), []).append(one)
-    return [one for model in sorted(by_model) for one in [*filter(is_open, by_model[model])] or by_model[model][:1]]
+    shown: list[Rollout] = []
+    for _, some in sorted(by_model.items()):
+        shown += [one for one in some if is_open(one["phase"])] or some[:1]
+    return shown
 
 
 def rollouts_table(rollouts: Iterable[Rollout]) -> Table:

@@ -35,9 +35,9 @@ def standing(rollout: Rollout, width: int) -> RenderableType:
     return Group(head, evidence_table(rollout, width))
 
 
-def is_open(rollout: Rollout) -> bool:
-    """Whether it is under way or waits."""
-    return rollout["phase"] == "pending" or rollout["phase"] in RUNNING
+def is_open(phase: str) -> bool:
+    """Whether a rollout in this phase is under way or waits."""
+    return phase == "pending" or phase in RUNNING
 
 
 def phase_of(rollout: Rollout) -> Text:
@@ -108,7 +108,7 @@ def _traffic(rollout: Rollout) -> Table:
 def _awaited(rollout: Rollout) -> list[str]:
     """Nothing once it has ended."""
     phase, awaited = str(rollout["phase"]), [str(phrase) for phrase in rollout["awaits"]]
-    if rollout["held"] and is_open(rollout):
+    if rollout["held"] and is_open(rollout["phase"]):
         return [*awaited, "a person, for it is held"]
     if phase == "pending":
         return ["its turn, or the end of a freeze"]

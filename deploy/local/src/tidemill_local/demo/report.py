@@ -19,6 +19,8 @@ from rich.table import Table
 from tidemill.v1.model_pb2 import ReleaseStrategy, RolloutChanged
 from tidemill.v1.monitoring_pb2 import DriftDetected
 
+from tidemill_local.commands.standing import is_open
+from tidemill_local.commands.words import plain
 from tidemill_local.demo.alarms import alarm_section
 from tidemill_local.demo.clients import ClientStatistics
 from tidemill_local.demo.scores import NEW_YORK
@@ -32,7 +34,6 @@ COLOURS = {
     "release": "#7d5ba6",
     "swapped": "#1b5e20",
 }
-ENDS = ("promoted", "rolled_back", "inconclusive", "superseded")
 LOOP_COLOUR, FROZEN_COLOUR = "#0b6e99", "#9aa5ab"
 
 
@@ -142,7 +143,7 @@ def released(releases: Sequence[RolloutChanged]) -> str:
     if not begun:
         return "released no later model by stages"
     ways = sorted({ReleaseStrategy.Name(one.strategy).removeprefix("RELEASE_STRATEGY_").lower() for one in begun})
-    ends = Counter(one.phase.replace("_", " ") for one in releases if one.phase in ENDS)
+    ends = Counter(plain(one.phase) for one in releases if not is_open(one.phase))
     told = ", ".join(f"{count} {phase}" for phase, count in sorted(ends.items())) or "none decided yet"
     return f"let {len(begun)} models in by {' and '.join(ways)} ({told})"
 

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from tidemill.v1 import data_pb2, model_pb2, monitoring_pb2, training_pb2
 from tidemill_contracts import topics
 
+from tidemill_local.commands.words import plain
 from tidemill_local.stack import Stack
 
 MESSAGES: dict[str, type[Any]] = {
@@ -116,8 +117,7 @@ class Watcher:
             if event.trigger in ("start", "advance"):
                 self._settle()
             share = f" at {event.share:.0%}" if 0 < event.share < 1 else ""
-            phase = event.phase.replace("_", " ")
-            self._mark("release", f"version {event.version} {phase}{share}: {event.reason}")
+            self._mark("release", f"version {event.version} {plain(event.phase)}{share}: {event.reason}")
 
     async def _await_verdict(self, run_id: str) -> None:
         url = f"{self._registry_url}/v1/models/flights/versions?limit=5"

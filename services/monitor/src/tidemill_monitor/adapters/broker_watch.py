@@ -5,30 +5,19 @@ import contextlib
 import time
 
 from tidemill_runtime.errors import Unavailable
-from tidemill_runtime.lifecycle import Worker
 
 INTERVAL_SECONDS = 2.0
 
 
 class BrokerWatch:
-    """Component that fails when no bootstrap broker has taken a connection for `patience_seconds`."""
+    """Fails when no bootstrap broker has taken a connection for `patience_seconds`."""
 
     def __init__(self, bootstrap: str, patience_seconds: float) -> None:
         self._addresses = [address.rsplit(":", 1) for address in bootstrap.split(",")]
         self._patience_seconds = patience_seconds
-        self._worker = Worker("broker watch", self._watch)
 
-    @property
-    def failed(self) -> asyncio.Future[None]:
-        return self._worker.failed
-
-    async def start(self) -> None:
-        await self._worker.start()
-
-    async def stop(self) -> None:
-        await self._worker.stop()
-
-    async def _watch(self) -> None:
+    async def run(self) -> None:
+        """Watch until cancelled. Raises Unavailable."""
         seen = time.monotonic()
         while True:
             if await self._any_answers():

@@ -14,7 +14,7 @@ import numpy as np
 from tidemill_stats.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from tidemill_stats.errors import InvalidInput
 
-from tidemill_monitor.domain.rows import Kept
+from tidemill_monitor.domain.rows import KEPT, Kept
 from tidemill_monitor.domain.tally import Tally, add_to
 
 CAPACITY = 2048
@@ -23,7 +23,6 @@ WHOLE = -1
 ALL = 0
 _MAGIC = b"TMB3"
 _HEAD = struct.Struct("<4sI")
-_ROWS = ("keys", "outputs", "answered", "slices", "latencies", "epochs", "units")
 _LABELS = ("labels", "truth_offsets", "observed", "changes")
 _FILLS: Mapping[str, float] = {"labels": np.nan, "truth_offsets": NO_TRUTH}
 
@@ -80,7 +79,7 @@ class Block:
         """Add rows (at most `room`), the last of which came at `offset`; the place of the first."""
         first, last = self.rows, self.rows + kept.keys.size
         self._reserve(last)
-        for name in _ROWS:
+        for name in KEPT:
             getattr(self, name)[first:last] = getattr(kept, name)
         self.rows = last
         self.offset = max(self.offset, offset)
@@ -88,7 +87,7 @@ class Block:
 
     def kept(self, rows: IntArray | slice) -> Kept:
         """What is kept of some rows."""
-        return Kept(*(getattr(self, name)[rows] for name in _ROWS))
+        return Kept(*(getattr(self, name)[rows] for name in KEPT))
 
     def count(self, key: int, tally: Tally) -> None:
         """Add what rows count to ALL, to WHOLE or to a slice."""
@@ -120,7 +119,7 @@ class Block:
             "violations": self.violations,
         }
         text = json.dumps(head).encode()
-        columns = [getattr(self, name)[: self.rows].tobytes() for name in _ROWS]
+        columns = [getattr(self, name)[: self.rows].tobytes() for name in KEPT]
         tallies = [self.tallies[key].encode() for key in sorted(self.tallies)]
         return b"".join([_HEAD.pack(_MAGIC, len(text)), text, *columns, *tallies])
 
@@ -138,7 +137,7 @@ class Block:
             block = Block(head["number"], head["width"], head["features"])
             block._reserve(head["rows"])
             block.rows, block.offset, block.violations = head["rows"], head["offset"], head["violations"]
-            for name in _ROWS:
+            for name in KEPT:
                 at = _read(getattr(block, name)[: block.rows], data, at)
             for key in head["tallies"]:
                 block.tallies[key], at = Tally.decode(data, at)
@@ -174,7 +173,7 @@ class Block:
         if rows <= held:
             return
         size = min(CAPACITY, max(rows, 2 * held, 16))
-        for name in (*_ROWS, *_LABELS):
+        for name in (*KEPT, *_LABELS):
             column = getattr(self, name)
             grown = np.full((size, *column.shape[1:]), _FILLS.get(name, 0), dtype=column.dtype)
             grown[:held] = column

@@ -11,6 +11,7 @@ from tidemill_stats.arrays import IntArray
 from tidemill_stats.performance import MeanEstimate
 from tidemill_stats.profile import DataProfile, merge_many
 from tidemill_stats.profile_proto import from_proto
+from tidemill_stats.reference_proto import sums_from_proto
 
 Sums = Mapping[str, MeanEstimate]
 
@@ -92,9 +93,9 @@ def merge_partials(partials: Iterable[pb.PanePartial], *, profiled: bool = True)
             name: _merge_slices([one.slices[name] for one in ordered if name in one.slices], profiled) for name in names
         },
         embedding=_add_counts([one.embedding for one in ordered]),
-        reconstruction=_add([_estimate(one.reconstruction) for one in ordered]),
+        reconstruction=_add([sums_from_proto(one.reconstruction) for one in ordered]),
         outliers=sum(one.outliers for one in ordered),
-        latency=_add([_estimate(one.latency) for one in ordered]),
+        latency=_add([sums_from_proto(one.latency) for one in ordered]),
         latency_buckets=_add_padded([one.latency_buckets for one in ordered]),
         schema_violations=_add_named([one.schema_violations for one in ordered]),
         invalid_outputs=sum(one.invalid_outputs for one in ordered),
@@ -179,12 +180,8 @@ def _labels(panes: Iterable[LabelSums]) -> tuple[LabelSums, ...]:
     )
 
 
-def _estimate(sums: MetricSums) -> MeanEstimate:
-    return MeanEstimate(sums.count, sums.sum, sums.sum_of_squares)
-
-
 def _sums(metrics: Mapping[str, MetricSums]) -> dict[str, MeanEstimate]:
-    return {name: _estimate(metrics[name]) for name in sorted(metrics)}
+    return {name: sums_from_proto(metrics[name]) for name in sorted(metrics)}
 
 
 def _add(estimates: Sequence[MeanEstimate]) -> MeanEstimate:

@@ -89,17 +89,12 @@ class Kept:
         """The rows of one part or more, in their order."""
         if len(parts) == 1:
             return parts[0]
-        names = [one.name for one in fields(Kept)]
-        return Kept(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return Kept(*(np.concatenate([getattr(part, name) for part in parts]) for name in KEPT))
 
     def take(self, rows: IntArray | BoolArray) -> "Kept":
         """The rows of these places, in their order, or of a mask."""
-        return Kept(
-            self.keys[rows],
-            self.outputs[rows],
-            self.answered[rows],
-            self.slices[rows],
-            self.latencies[rows],
-            self.epochs[rows],
-            self.units[rows],
-        )
+        return Kept(*(getattr(self, name)[rows] for name in KEPT))
+
+
+KEPT = tuple(one.name for one in fields(Kept))
+"""Names of the columns of `Kept`, in their order."""

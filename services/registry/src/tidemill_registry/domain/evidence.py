@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from tidemill.v1.monitoring_pb2 import ArmEvidence, EpochEvidence, LabelPane, RolloutEvidence
 from tidemill.v1.reference_pb2 import MetricSums
+from tidemill_contracts.release import BY_PREDICTION
 from tidemill_stats.performance import MeanEstimate
+from tidemill_stats.reference_proto import sums_from_proto
 from tidemill_stats.sequential.blocks import Block, Proportion
 
-SUCCESSES = {"errors": "errors", "slow": "slow"}
-LABEL_RATE = "error_rate"
 MOST_UNITS = 1024
 Pair = Block[MeanEstimate]
 
@@ -70,7 +70,7 @@ def usable(told: RolloutEvidence, label_wait: int) -> RolloutEvidence:
 def news(now: RolloutEvidence, before: RolloutEvidence | None, arms: Arms, epoch: int) -> News:
     """What `now`, which is usable, says more than `before`; `epoch`: the present one."""
     after, old = _Sums.of(now, arms), _Sums.of(before, arms) if before is not None else _Sums()
-    rates = {name: after.rate(name, old) for name in SUCCESSES}
+    rates = {name: after.rate(name, old) for name in BY_PREDICTION}
     names = sorted({name for cell in after.labels.values() for name in cell})
     shadow, shadow_before = after.shadow, old.shadow
     pairs = _more(shadow[0], shadow_before[0])
@@ -121,7 +121,7 @@ class _Sums:
         ]
         return _Sums(
             predictions=_both(epochs, "predictions"),
-            successes={name: _both(epochs, part) for name, part in SUCCESSES.items()},
+            successes={name: _both(epochs, name) for name in BY_PREDICTION},
             latency=(_latency(epochs[0]), _latency(epochs[1])),
             labels=_label_cells(champion, candidate) if all(epochs) else {},
             labelled=sum(pane.labelled for arm in candidate for pane in arm.labels),
@@ -129,7 +129,7 @@ class _Sums:
                 sum(arm.shadow.pairs for arm in candidate),
                 sum(arm.shadow.agreements for arm in candidate),
             ),
-            distance=sum((_estimate(arm.shadow.distance) for arm in candidate), MeanEstimate()),
+            distance=sum((sums_from_proto(arm.shadow.distance) for arm in candidate), MeanEstimate()),
         )
 
     def rate(self, name: str, old: "_Sums") -> Block[Proportion]:
@@ -157,7 +157,7 @@ def _label_cells(champion: Iterable[ArmEvidence], candidate: Iterable[ArmEvidenc
     for side, some in ((0, champion), (1, candidate)):
         for pane in (pane for arm in some for pane in arm.labels):
             for name, sums in _metrics(pane):
-                more = _estimate(sums)
+                more = sums_from_proto(sums)
                 block = Block(more, MeanEstimate()) if side == 0 else Block(MeanEstimate(), more)
                 cell = cells.setdefault(pane.start, {})
                 cell[name] = cell[name] + block if name in cell else block
@@ -182,11 +182,7 @@ def _both(epochs: Iterable[Iterable[EpochEvidence]], part: str) -> tuple[int, in
 
 
 def _latency(epochs: Iterable[EpochEvidence]) -> MeanEstimate:
-    return sum((_estimate(one.latency) for one in epochs), MeanEstimate())
-
-
-def _estimate(sums: MetricSums) -> MeanEstimate:
-    return MeanEstimate(sums.count, sums.sum, sums.sum_of_squares)
+    return sum((sums_from_proto(one.latency) for one in epochs), MeanEstimate())
 
 
 def _less(now: MeanEstimate, before: MeanEstimate) -> MeanEstimate:

@@ -80,23 +80,27 @@ class Progress:
         }
         return Progress(tests, CountTest.start(alphas[AGREEMENT], 0.5))
 
-    def observe(self, more: News, complete_until: int, metrics: Sequence[Metric], guardrails: int) -> "Progress":
-        """After more evidence of one pane; the last `guardrails` of `metrics` are guardrails."""
+    def observe(
+        self, more: News, complete_until: int, success: Sequence[Metric], guardrails: Sequence[Metric]
+    ) -> "Progress":
+        """After more evidence of one pane."""
         tests, sums = dict(self.tests), dict(self.sums)
-        for one in metrics:
+        for one in (*success, *guardrails):
             name = one.metric
             for block in _blocks(more, name):
                 tests[name] = _observe(tests[name], block)
                 sums[name] = sums.get(name, _NOTHING) + block
-        judged = [_judged(one, tests[one.metric]) for one in metrics]
-        split = len(metrics) - guardrails
         units = merge_units(self.units[0], more.units[0]), merge_units(self.units[1], more.units[1])
         now = max(self.now, complete_until)
         return replace(
             self,
             tests=tests,
             sums=sums,
-            decision=_decide(judged[:split], judged[split:], self.decision),
+            decision=_decide(
+                [_judged(one, tests[one.metric]) for one in success],
+                [_judged(one, tests[one.metric]) for one in guardrails],
+                self.decision,
+            ),
             agreement=self.agreement.observe(Block(more.pairs - more.agreements, more.agreements)),
             units=units,
             predictions=self.predictions + more.predictions,
@@ -227,7 +231,7 @@ class Plan:
 
     def observe(self, progress: Progress, more: News, complete_until: int, state: State) -> Progress:
         """After more evidence of one pane."""
-        after = progress.observe(more, complete_until, self.compared, len(self.release.guardrails))
+        after = progress.observe(more, complete_until, self.metrics, self.release.guardrails)
         return after.with_ratio(state.share) if 0 < state.share < 1 else after
 
     def judge(self, state: State, progress: Progress, *, frozen: bool) -> Move | None:
