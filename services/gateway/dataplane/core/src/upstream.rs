@@ -11,7 +11,7 @@ use hyper::{Method, Request, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout_at;
 
 use crate::body::{Body, FRAME_BYTES, OVERHEAD_BYTES, SEND_BYTES, collect, framed_length};
@@ -23,6 +23,9 @@ use crate::local::LocalExecutor;
 const LONG_SECONDS: f64 = 1.5;
 const TIMEOUT_SLACK_MILLIS: u128 = 250;
 const CONNECT_SECONDS: f64 = 1.0;
+/// A call that was given up is cancelled after this: a cancellation that meets the answer makes Triton before 24.12 crash
+/// (triton-inference-server/server issues 7368 and 8034). Shorter than the slack of the timeout.
+const LINGER: Duration = Duration::from_millis(100);
 const WINDOW_BYTES: u32 = 8 << 20;
 const FAILURES_TO_OPEN: u32 = 5;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -144,8 +147,11 @@ impl Upstream {
         endpoint.breaker.begin();
         endpoint.in_flight.set(endpoint.in_flight.get() + 1);
         let _in_flight = InFlight(&endpoint);
-        let answered = timeout_at(deadline.into(), self.call(&endpoint, lane, message, headers, deadline)).await;
-        let result = answered.unwrap_or_else(|_| {
+        let call = endpoint.clone().call(lane, message, headers.clone(), deadline, self.max_bytes);
+        let (answer, answered) = oneshot::channel();
+        tokio::task::spawn_local(until_given_up(call, answer));
+        let answered = timeout_at(deadline.into(), answered).await;
+        let result = answered.map(|told| told.unwrap_or_else(|_| Err(Fault::unavailable()))).unwrap_or_else(|_| {
             let seconds = now.elapsed().as_secs_f64();
             Err(Fault::new(Kind::DeadlineExceeded, format!("the model server: no answer in {seconds:.1} s")))
         });
@@ -175,20 +181,26 @@ impl Upstream {
         let least = others.min_by_key(|endpoint| endpoint.in_flight.get());
         least.or_else(|| working().next()).cloned()
     }
+}
+
+impl Endpoint {
+    fn lane(&self, lane: Lane) -> &Connection {
+        &self.lanes[usize::from(matches!(lane, Lane::Mirror))]
+    }
 
     async fn call(
-        &self,
-        endpoint: &Endpoint,
+        self: Rc<Self>,
         lane: Lane,
         message: Vec<Bytes>,
-        headers: &HeaderMap,
+        headers: HeaderMap,
         deadline: Instant,
+        max_bytes: usize,
     ) -> Result<Bytes> {
-        let mut sender = endpoint.sender(lane).await?;
+        let mut sender = self.sender(lane).await?;
         let mut request = Request::new(Body::grpc(message, None));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = endpoint.uri.clone();
-        *request.headers_mut() = headers.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
         // A little longer than ours, so that one side alone ends the call: Triton's own end can take the connection down.
@@ -204,7 +216,7 @@ impl Upstream {
             return Err(fault_of(status, &parts.headers));
         }
         let (data, trailers) =
-            collect(&mut body, self.max_bytes, framed_length).await.map_err(|fault| match fault.kind {
+            collect(&mut body, max_bytes, framed_length).await.map_err(|fault| match fault.kind {
                 Kind::Cancelled => Fault::unavailable(),
                 _ => Fault::new(Kind::Broken, "the model server's answer is too large"),
             })?;
@@ -214,12 +226,6 @@ impl Upstream {
             Some(status) => Err(fault_of(status, &trailers)),
             None => Err(Fault::unavailable()),
         }
-    }
-}
-
-impl Endpoint {
-    fn lane(&self, lane: Lane) -> &Connection {
-        &self.lanes[usize::from(matches!(lane, Lane::Mirror))]
     }
 
     async fn sender(&self, lane: Lane) -> Result<SendRequest<Body>> {
@@ -236,6 +242,20 @@ impl Endpoint {
         *connection.sender.borrow_mut() = Some(sender.clone());
         Ok(sender)
     }
+}
+
+/// Runs a call until it is answered, or for a while after nobody waits for its answer.
+async fn until_given_up(call: impl Future<Output = Result<Bytes>>, mut answer: oneshot::Sender<Result<Bytes>>) {
+    let given_up = async {
+        answer.closed().await;
+        tokio::time::sleep(LINGER).await;
+    };
+    let result = tokio::select! {
+        biased;
+        result = call => result,
+        () = given_up => return,
+    };
+    let _ = answer.send(result);
 }
 
 impl Connection {
