@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from bus_log import BusLog
 from driver import until
 from tidemill.v1.monitoring_pb2 import DeadLetter
 from tidemill.v1.prediction_pb2 import GroundTruth
@@ -84,6 +85,24 @@ async def test_every_event_is_handled_in_the_order_of_its_partition(
 
     for key in set(keys):
         assert [label for subject, label in handled if subject == key] == [n for n, k in enumerate(keys) if k == key]
+
+
+async def test_a_producer_that_gave_up_a_message_sends_the_next_ones(
+    producer: Producer, settings: ServiceSettings, topic: str
+):
+    place = TopicPartition(topic, 0)
+    await producer.send(topic, truth(1))
+    assert producer._client
+    producer._client._txn_manager.increment_sequence_number(place, 1)  # as after a message that expired
+
+    with pytest.raises(Unavailable, match="OutOfOrder"):
+        await producer.send(topic, truth(2))
+    for number in (2, 3):
+        await producer.send(topic, truth(number))
+
+    async with BusLog(settings.kafka_bootstrap, [topic]) as log:
+        await log.refresh()
+        assert [log.parsed(record, GroundTruth).label for record in log.records(topic)] == [1, 2, 3]
 
 
 async def test_an_offset_is_committed_only_after_its_effect(

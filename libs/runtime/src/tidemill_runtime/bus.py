@@ -40,20 +40,31 @@ log = logs.get_logger(__name__)
 
 
 class Producer:
-    """Sends events; returns when the brokers have acknowledged them."""
+    """Sends events; returns when the brokers have acknowledged them.
+
+    A client that gave up a message is replaced: the broker has not seen the message's sequence number, so that it
+    refuses whatever an idempotent producer sends to the partition afterwards. Java's producer takes a new epoch then;
+    aiokafka's does not (https://github.com/aio-libs/aiokafka/issues/1017).
+    """
 
     def __init__(self, settings: ServiceSettings, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
         self._client: AIOKafkaProducer | None = None
+        self._started = False
+        self._changing = asyncio.Lock()
 
     async def start(self) -> None:
-        self._client = await kafka.open_producer(self._settings, self._client_id)
+        async with self._changing:
+            self._client = await kafka.open_producer(self._settings, self._client_id)
+            self._started = True
 
     async def stop(self) -> None:
-        if self._client:
-            await kafka.close(self._client)
-            self._client = None
+        self._started = False
+        async with self._changing:
+            client, self._client = self._client, None
+            if client:
+                await kafka.close(client)
 
     async def send(self, topic: str, event: Event[Message], *, partition: int | None = None) -> None:
         """Publish an event; raises Unavailable if the brokers do not acknowledge it in time."""
@@ -75,30 +86,50 @@ class Producer:
         partition: int | None = None,
     ) -> None:
         """Publish a message as it is; raises Unavailable like `send`."""
-        client = self._running()
-        sent = client.send_and_wait(topic, key=key, value=value, headers=list(headers), partition=partition)
-        await kafka.call(sent, f"send to {topic}", SEND_SECONDS)
+
+        async def publish(client: AIOKafkaProducer) -> None:
+            await client.send_and_wait(topic, key=key, value=value, headers=list(headers), partition=partition)
+
+        await self._publish(publish, topic)
         metrics.PUBLISHED.labels(topic).inc()
 
     async def send_many(self, topic: str, messages: Sequence[tuple[bytes | None, bytes]]) -> None:
         """Publish (key, value) pairs and wait for all; after Unavailable some may have been published."""
-        client = self._running()
 
-        async def publish() -> None:
+        async def publish(client: AIOKafkaProducer) -> None:
             sent = [await client.send(topic, key=key, value=value) for key, value in messages]
             await asyncio.gather(*sent)
 
-        await kafka.call(publish(), f"send to {topic}", SEND_SECONDS)
+        await self._publish(publish, topic)
         metrics.PUBLISHED.labels(topic).inc(len(messages))
 
     async def partitions(self, topic: str) -> int:
         """Number of partitions of `topic`; Unavailable if it does not exist."""
-        return len(await kafka.call(self._running().partitions_for(topic), f"metadata of {topic}"))
+        client = await self._running()
+        return len(await kafka.call(client.partitions_for(topic), f"metadata of {topic}"))
 
-    def _running(self) -> AIOKafkaProducer:
+    async def _publish(self, publish: Callable[[AIOKafkaProducer], Awaitable[None]], topic: str) -> None:
+        client = await self._running()
+        try:
+            await kafka.call(publish(client), f"send to {topic}", SEND_SECONDS)
+        except Unavailable:
+            await self._give_up(client)
+            raise
+
+    async def _running(self) -> AIOKafkaProducer:
         if self._client is None:
-            raise Unavailable("the Kafka producer is not started")
+            async with self._changing:
+                if not self._started:
+                    raise Unavailable("the Kafka producer is not started")
+                if self._client is None:
+                    self._client = await kafka.open_producer(self._settings, self._client_id)
         return self._client
+
+    async def _give_up(self, client: AIOKafkaProducer) -> None:
+        async with self._changing:
+            if self._client is client:
+                self._client = None
+                await kafka.abandon(client)
 
 
 class Consumer:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
 from tidemill_runtime import logs
 from tidemill_runtime.errors import TooLarge, Unavailable
@@ -14,6 +14,7 @@ from tidemill_runtime.settings import ServiceSettings
 START_SECONDS = 30
 CALL_SECONDS = 15
 CLOSE_SECONDS = 5
+METADATA_PAUSE_SECONDS = 0.1
 MAX_POLL_INTERVAL_MS = 600_000
 MAX_MESSAGE_BYTES = 8 << 20
 
@@ -38,8 +39,9 @@ async def call(awaitable: Awaitable[T], what: str, seconds: float = CALL_SECONDS
 
 async def open_producer(settings: ServiceSettings, client_id: str) -> AIOKafkaProducer:
     """A started, idempotent producer with `acks=all`."""
-    return await _started(
-        lambda: AIOKafkaProducer(
+
+    def make() -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
             bootstrap_servers=settings.kafka_bootstrap,
             client_id=client_id,
             enable_idempotence=True,
@@ -48,9 +50,33 @@ async def open_producer(settings: ServiceSettings, client_id: str) -> AIOKafkaPr
             linger_ms=5,
             max_request_size=MAX_MESSAGE_BYTES,
             request_timeout_ms=CALL_SECONDS * 1000,
-        ),
-        "start of the producer",
-    )
+        )
+        producer.client._metadata_update = _paced(producer.client._metadata_update)
+        return producer
+
+    return await _started(make, "start of the producer")
+
+
+def _paced(update: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+    """Waits after an update of the metadata that failed.
+
+    Where a partition has no leader, aiokafka's sender asks again as soon as it is refused: thousands of times a second.
+    """
+
+    async def paced(*arguments: Any) -> bool:
+        updated = await update(*arguments)
+        if not updated:
+            await asyncio.sleep(METADATA_PAUSE_SECONDS)
+        return updated
+
+    return paced
+
+
+async def abandon(producer: AIOKafkaProducer) -> None:
+    """Stop a producer without waiting for what it has not sent: that fails with KafkaConnectionError."""
+    producer._message_accumulator.fail_all(KafkaConnectionError("the producer is replaced"))
+    await close(producer)
+    await close(producer.client, "close")
 
 
 async def open_consumer(settings: ServiceSettings, group: str | None, client_id: str, *topics: str) -> AIOKafkaConsumer:
@@ -77,12 +103,12 @@ async def open_consumer(settings: ServiceSettings, group: str | None, client_id:
     )
 
 
-async def close(client: Any) -> None:
+async def close(client: Any, way: str = "stop") -> None:
     """Stop a producer or a consumer, giving up after a while.
 
     aiokafka's own cancellations can escape from `stop`; in a task of its own they do not cancel the caller.
     """
-    stopping = asyncio.ensure_future(client.stop())
+    stopping = asyncio.ensure_future(getattr(client, way)())
     await asyncio.wait({stopping}, timeout=CLOSE_SECONDS)
     if not stopping.done():
         stopping.cancel()
