@@ -35,13 +35,21 @@ class Label(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     prediction_id: Id
-    label: Annotated[float, BeforeValidator(_number)]
-    record_id: Id | None = None
-    model: Id | None = None
-    observed_at: str | int | None = None
+    label: Annotated[float, BeforeValidator(_number), Field(description="Class index or quantity.")]
+    record_id: Id | None = Field(default=None, description="Record the label belongs to, if it is for training.")
+    model: Id | None = Field(default=None, description="Needed with record_id where several models are served.")
+    observed_at: str | int | None = Field(
+        default=None, description="When it became known, RFC 3339 or epoch microseconds; default: now."
+    )
 
 
 _LABELS = TypeAdapter(list[Label])
+BODY_SCHEMA = {
+    "oneOf": [
+        Label.model_json_schema(),
+        {"type": "array", "items": Label.model_json_schema(), "minItems": 1, "maxItems": MAX_LABELS},
+    ]
+}
 
 
 class Feedback:

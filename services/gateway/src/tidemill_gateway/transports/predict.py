@@ -22,7 +22,7 @@ from tidemill_gateway.domain.explanation import check_explainable, contributions
 from tidemill_gateway.domain.json_values import parse_object
 from tidemill_gateway.domain.named import results_of, tensors_of
 from tidemill_gateway.domain.tensors import Tensor
-from tidemill_gateway.feedback import Feedback
+from tidemill_gateway.feedback import BODY_SCHEMA, Feedback
 from tidemill_gateway.routes import Routes
 from tidemill_gateway.serving import ServedModels
 from tidemill_gateway.transports.answers import json_response
@@ -41,23 +41,14 @@ _PREDICT_BODY = {
             "items": {"type": "object"},
             "description": "One object per row, a value per feature; an absent or null field is missing.",
         },
-        "event_time": {"type": ["string", "integer"], "description": "RFC 3339 or epoch microseconds; default: now."},
+        "event_time": {
+            "type": ["string", "integer", "null"],
+            "description": "RFC 3339 or epoch microseconds; default: now.",
+        },
         "explain": {
             "type": "boolean",
             "description": "Also say what each field contributes: the answer less the answer without the field.",
         },
-    },
-}
-_LABEL = {
-    "type": "object",
-    "required": ["prediction_id", "label"],
-    "additionalProperties": False,
-    "properties": {
-        "prediction_id": {"type": "string"},
-        "label": {"type": "number", "description": "Class index or quantity."},
-        "record_id": {"type": "string", "description": "Record the label belongs to, if it is for training."},
-        "model": {"type": "string", "description": "Needed with record_id where several models are served."},
-        "observed_at": {"type": ["string", "integer"], "description": "When it became known; default: now."},
     },
 }
 
@@ -104,7 +95,7 @@ def router(
     @paths.post(
         "/feedback",
         summary="Say what a prediction should have been",
-        openapi_extra=_body({"oneOf": [_LABEL, {"type": "array", "items": _LABEL, "minItems": 1}]}),
+        openapi_extra=_body(BODY_SCHEMA),
     )
     async def take_feedback(request: Request) -> Response:
         return json_response({"accepted": await feedback.take(await body_of(request, max_body_bytes))})
