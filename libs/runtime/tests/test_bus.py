@@ -4,10 +4,11 @@ import asyncio
 import socket
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, OutOfOrderSequenceNumber
 from hypothesis import given
 from hypothesis import strategies as st
 from tidemill_runtime import errors, kafka
@@ -114,3 +115,72 @@ async def test_a_producer_gives_up_a_kafka_that_accepts_and_never_answers(
         await Producer(settings, "example").start()
 
     assert time.monotonic() - began < 10
+
+
+class Clients:
+    """Stands for aiokafka: its first client fails every message, later ones cannot be opened until `reachable`."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.abandoned: list[object] = []
+        self.reachable = asyncio.Event()
+
+    async def open(self, *_: object) -> SimpleNamespace:
+        self.opened += 1
+        if self.opened > 1:
+            await self.reachable.wait()
+        return SimpleNamespace(number=self.opened, send_and_wait=self.refuse if self.opened == 1 else self.take)
+
+    async def abandon(self, client: object) -> None:
+        self.abandoned.append(client)
+
+    async def refuse(self, *_: object, **__: object) -> None:
+        await asyncio.sleep(0)
+        raise OutOfOrderSequenceNumber
+
+    async def take(self, *_: object, **__: object) -> None:
+        return
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
+    clients = Clients()
+    monkeypatch.setattr(kafka, "open_producer", clients.open)
+    monkeypatch.setattr(kafka, "abandon", clients.abandon)
+    monkeypatch.setattr(kafka, "close", clients.abandon)
+    return clients
+
+
+async def test_senders_wait_for_one_new_client_together(settings: ServiceSettings, clients: Clients):
+    producer = Producer(settings, "example")
+    await producer.start()
+    failed = await asyncio.gather(
+        *(producer.send_raw("rides", key=None, value=b"") for _ in range(5)), return_exceptions=True
+    )
+    assert [type(one) for one in failed] == [errors.Unavailable] * 5
+    assert len(clients.abandoned) == 1
+
+    sending = [asyncio.create_task(producer.send_raw("rides", key=None, value=b"")) for _ in range(5)]
+    while clients.opened < 2:
+        await asyncio.sleep(0)
+    sending[0].cancel()
+    clients.reachable.set()
+    await asyncio.gather(*sending[1:])
+    assert clients.opened == 2
+
+
+async def test_a_stop_does_not_wait_for_a_new_client(settings: ServiceSettings, clients: Clients):
+    producer = Producer(settings, "example")
+    await producer.start()
+    with pytest.raises(errors.Unavailable):
+        await producer.send_raw("rides", key=None, value=b"")
+    sending = asyncio.create_task(producer.send_raw("rides", key=None, value=b""))
+    while clients.opened < 2:
+        await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        await producer.stop()
+        await asyncio.wait({sending})
+    assert sending.cancelled()
+    with pytest.raises(errors.Unavailable, match="not started"):
+        await producer.send_raw("rides", key=None, value=b"")

@@ -53,14 +53,16 @@ class Producer:
         self._client: AIOKafkaProducer | None = None
         self._started = False
         self._changing = asyncio.Lock()
+        self._opening: asyncio.Task[AIOKafkaProducer] | None = None
 
     async def start(self) -> None:
-        async with self._changing:
-            self._client = await kafka.open_producer(self._settings, self._client_id)
-            self._started = True
+        await self._open()
+        self._started = True
 
     async def stop(self) -> None:
         self._started = False
+        if self._opening:
+            self._opening.cancel()
         async with self._changing:
             client, self._client = self._client, None
             if client:
@@ -117,13 +119,18 @@ class Producer:
             raise
 
     async def _running(self) -> AIOKafkaProducer:
-        if self._client is None:
-            async with self._changing:
-                if not self._started:
-                    raise Unavailable("the Kafka producer is not started")
-                if self._client is None:
-                    self._client = await kafka.open_producer(self._settings, self._client_id)
-        return self._client
+        if not self._started:
+            raise Unavailable("the Kafka producer is not started")
+        if self._client:
+            return self._client
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> AIOKafkaProducer:
+        async with self._changing:
+            self._client = await kafka.open_producer(self._settings, self._client_id)
+            return self._client
 
     async def _give_up(self, client: AIOKafkaProducer) -> None:
         async with self._changing:
