@@ -443,6 +443,29 @@ async def test_every_answer_is_one_that_openapi_documents(served: RunningGateway
     await still_answers(served)
 
 
+MODELS = ("flights", "unknown", "%00", "a" * 300, "%2e%2e", "ü")
+VERSIONS = ("1", "9", "-1", "x")
+EXAMPLES = {"/v1/models/{model}:predict": ROW, "/v1/feedback": LABEL}
+
+
+async def test_every_answer_to_a_path_of_any_names_is_one_that_openapi_documents(
+    served: RunningGateway, http: httpx.AsyncClient
+) -> None:
+    document = (await http.get("/openapi.json")).raise_for_status().json()
+    undocumented = set()
+    for path, operations in document["paths"].items():
+        addresses = {path.format(model=model, version=version) for model in MODELS for version in VERSIONS}
+        body = json.dumps(EXAMPLES.get(path, DOCUMENT))
+        for method, operation in operations.items():
+            for address in addresses:
+                response = await http.request(method, address, content=body if "requestBody" in operation else None)
+                if str(response.status_code) not in operation["responses"]:
+                    undocumented.add((method, address, response.status_code))
+                if response.status_code != 200:
+                    assert_is_error(response.content)
+    assert undocumented == set()
+
+
 async def test_every_refusal_that_openapi_documents_is_an_error_with_a_text(
     served: RunningGateway, http: httpx.AsyncClient
 ) -> None:

@@ -76,7 +76,7 @@ async def abandon(producer: AIOKafkaProducer) -> None:
     """Stop a producer without waiting for what it has not sent: that fails with KafkaConnectionError."""
     producer._message_accumulator.fail_all(KafkaConnectionError("the producer is replaced"))
     await close(producer)
-    await close(producer.client, "close")
+    await _ended(producer.client.close())
 
 
 async def open_consumer(settings: ServiceSettings, group: str | None, client_id: str, *topics: str) -> AIOKafkaConsumer:
@@ -103,12 +103,17 @@ async def open_consumer(settings: ServiceSettings, group: str | None, client_id:
     )
 
 
-async def close(client: Any, way: str = "stop") -> None:
-    """Stop a producer or a consumer, giving up after a while.
+async def close(client: Any) -> None:
+    """Stop a producer or a consumer, giving up after a while."""
+    await _ended(client.stop())
 
-    aiokafka's own cancellations can escape from `stop`; in a task of its own they do not cancel the caller.
+
+async def _ended(end: Awaitable[None]) -> None:
+    """Wait for a client's end for a while.
+
+    aiokafka's own cancellations can escape from it; in a task of its own they do not cancel the caller.
     """
-    stopping = asyncio.ensure_future(getattr(client, way)())
+    stopping = asyncio.ensure_future(end)
     await asyncio.wait({stopping}, timeout=CLOSE_SECONDS)
     if not stopping.done():
         stopping.cancel()

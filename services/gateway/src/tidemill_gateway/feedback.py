@@ -44,11 +44,9 @@ class Label(BaseModel):
 
 
 _LABELS = TypeAdapter(list[Label])
+_LABEL_SCHEMA = Label.model_json_schema()
 BODY_SCHEMA = {
-    "oneOf": [
-        Label.model_json_schema(),
-        {"type": "array", "items": Label.model_json_schema(), "minItems": 1, "maxItems": MAX_LABELS},
-    ]
+    "oneOf": [_LABEL_SCHEMA, {"type": "array", "items": _LABEL_SCHEMA, "minItems": 1, "maxItems": MAX_LABELS}]
 }
 
 
