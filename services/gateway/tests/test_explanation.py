@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway_helpers import PREDICT, candidate, counted, probability, serve_as
-from tidemill_gateway.testing.running import RunningGateway, running_gateway
+from tidemill_gateway.testing.running import RunningGateway, running_gateway, until
 
 ROWS: list[dict[str, Any]] = [
     {"distance": 2000.0, "temp": 15.0, "carrier": "UA"},
@@ -61,6 +61,7 @@ async def test_what_explains_an_answer_is_neither_logged_nor_copied(
     await running.route(2, [(1, digest, 1.0)], mirrors=[(2, digest, 1.0)])
     await running.until_epoch(2)
     body = await explained(http)
+    await until(lambda: counted("mirrored_total", model="flights", version="2") > 0)
     await running.gateway.log.stop()
     prediction_id = body["prediction_id"]
     logged = [(batch.version, row) for batch in running.logged() for row in batch.prediction_ids]

@@ -427,20 +427,15 @@ impl Worker {
 
     async fn run_copy(&self, copy: Copy) {
         let _lease = copy.version.lease();
-        let stats = &copy.served.stats;
         let began = Instant::now();
         let deadline = began + Duration::from_secs_f64(self.plane.config.infer_seconds);
         let mut avoid = None;
         let (version, rows, request, headers) = (&copy.version, &copy.rows, &copy.request, &copy.forwarded);
         let ask = Ask { lane: Lane::Mirror, version, rows, request, headers, deadline };
         let ran = self.together.run(&ask, &mut avoid).await;
-        match &ran {
-            Ok(_) => copy.version.stats.mirrored.fetch_add(1, Relaxed),
-            Err(_) => stats.mirror_failed.fetch_add(1, Relaxed),
-        };
-        let (outputs, error) = match ran {
-            Ok(ran) => (ran.outputs, String::new()),
-            Err(fault) => (Vec::new(), fault.message),
+        let (counter, outputs, error) = match ran {
+            Ok(ran) => (&copy.version.stats.mirrored, ran.outputs, String::new()),
+            Err(fault) => (&copy.served.stats.mirror_failed, Vec::new(), fault.message),
         };
         self.plane.put_in_log(Entry {
             version: copy.version.clone(),
@@ -456,6 +451,8 @@ impl Worker {
             unit: 0,
             always: false,
         });
+        // Last: who sees it counted finds it logged.
+        counter.fetch_add(1, Relaxed);
     }
 }
 
