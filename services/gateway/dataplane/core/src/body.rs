@@ -46,7 +46,7 @@ impl Body {
 
     /// One gRPC message and its trailers.
     pub fn grpc(message: Vec<Bytes>, trailers: Option<HeaderMap>) -> Self {
-        Body::Pieces { pieces: joined(framed(message)), trailers }
+        Body::Pieces { pieces: sent(message), trailers }
     }
 }
 
@@ -63,6 +63,11 @@ pub fn framed(message: Vec<Bytes>) -> Vec<Bytes> {
     head.put_u8(0);
     head.put_u32(length as u32);
     std::iter::once(head.freeze()).chain(message).collect()
+}
+
+/// The pieces in which a gRPC message is sent.
+pub fn sent(message: Vec<Bytes>) -> VecDeque<Bytes> {
+    joined(framed(message))
 }
 
 /// Bytes of the gRPC message that begins here, with its frame; 0 where its beginning is cut.
@@ -135,29 +140,48 @@ pub async fn collect(
         let cause = format!("body of {declared} bytes; at most {max_bytes} are taken");
         return Err(Fault::new(Kind::TooLarge, cause));
     }
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut whole = Whole::default();
     let mut trailers = None;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broken(&error))?;
-        match frame.into_data() {
-            Ok(data) if first.is_empty() && rest.is_empty() => first = data,
-            Ok(data) => {
-                if rest.is_empty() {
-                    let announced = (declared as usize).max(expected(&first));
-                    rest.reserve(announced.min(MOST_RESERVED).max(first.len() + data.len()));
-                    rest.extend_from_slice(&first);
-                    first = Bytes::new();
-                }
-                rest.extend_from_slice(&data);
-            }
+        match frame.map_err(|error| broken(&error))?.into_data() {
+            Ok(data) => whole.push(data, |first| (declared as usize).max(expected(first))),
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
-        if first.len().max(rest.len()) > max_bytes {
+        if whole.len() > max_bytes {
             return Err(too_large());
         }
     }
-    Ok((if rest.is_empty() { first } else { rest.freeze() }, trailers))
+    Ok((whole.into_bytes(), trailers))
+}
+
+/// What has come of a body; the only piece of one is not copied.
+#[derive(Default)]
+pub struct Whole {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Whole {
+    /// `expected` says from its beginning how long it may be, 0 if that does not tell.
+    pub fn push(&mut self, data: Bytes, expected: impl Fn(&[u8]) -> usize) {
+        if self.len() == 0 {
+            self.first = data;
+            return;
+        }
+        if self.rest.is_empty() {
+            self.rest.reserve(expected(&self.first).min(MOST_RESERVED).max(self.first.len() + data.len()));
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.rest.extend_from_slice(&data);
+    }
+
+    pub fn len(&self) -> usize {
+        self.first.len().max(self.rest.len())
+    }
+
+    pub fn into_bytes(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
 }
 
 /// `collect`, as far as it comes until `deadline`; then DeadlineExceeded.

@@ -1,23 +1,28 @@
 //! The model servers: one HTTP/2 connection a lane to each, the least loaded one that works chosen for each call.
+//!
+//! Over h2 itself: hyper's client writes the head of a call and its message one after the other, each of which wakes the
+//! server.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hyper::client::conn::http2::{self, SendRequest};
+use h2::client::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE};
 use hyper::{Method, Request, Uri};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpStream;
-use tokio::sync::{Mutex, oneshot};
-use tokio::time::timeout_at;
+use tokio::sync::Mutex;
+use tokio::task::spawn_local;
+use tokio::time::{timeout, timeout_at};
 
-use crate::body::{Body, FRAME_BYTES, OVERHEAD_BYTES, SEND_BYTES, collect, framed_length};
+use crate::body::{FRAME_BYTES, OVERHEAD_BYTES, SEND_BYTES, Whole, framed_length, sent};
 use crate::fault::{Fault, Kind, Result};
 use crate::headers::unindexed;
-use crate::local::LocalExecutor;
 
 /// A server that is silent for so long is at fault, however long its caller would have waited.
 const LONG_SECONDS: f64 = 1.5;
@@ -27,6 +32,9 @@ const CONNECT_SECONDS: f64 = 1.0;
 /// (triton-inference-server/server issues 7368 and 8034). Shorter than the slack of the timeout.
 const LINGER: Duration = Duration::from_millis(100);
 const WINDOW_BYTES: u32 = 8 << 20;
+const MAX_HEADER_BYTES: u32 = 64 << 10;
+/// Calls that may be under way before the server has said how many it takes.
+const FIRST_STREAMS: usize = 100;
 const FAILURES_TO_OPEN: u32 = 5;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -78,7 +86,7 @@ impl Breaker {
 
 #[derive(Default)]
 struct Connection {
-    sender: RefCell<Option<SendRequest<Body>>>,
+    sender: RefCell<Option<SendRequest<Bytes>>>,
     connecting: Mutex<()>,
 }
 
@@ -147,11 +155,8 @@ impl Upstream {
         endpoint.breaker.begin();
         endpoint.in_flight.set(endpoint.in_flight.get() + 1);
         let _in_flight = InFlight(&endpoint);
-        let call = endpoint.clone().call(lane, message, headers.clone(), deadline, self.max_bytes);
-        let (answer, answered) = oneshot::channel();
-        tokio::task::spawn_local(until_given_up(call, answer));
-        let answered = timeout_at(deadline.into(), answered).await;
-        let result = answered.map(|told| told.unwrap_or_else(|_| Err(Fault::unavailable()))).unwrap_or_else(|_| {
+        let call = Call::new(endpoint.clone().call(lane, message, headers.clone(), deadline, self.max_bytes));
+        let result = timeout_at(deadline.into(), call).await.unwrap_or_else(|_| {
             let seconds = now.elapsed().as_secs_f64();
             Err(Fault::new(Kind::DeadlineExceeded, format!("the model server: no answer in {seconds:.1} s")))
         });
@@ -197,7 +202,7 @@ impl Endpoint {
         max_bytes: usize,
     ) -> Result<Bytes> {
         let mut sender = self.sender(lane).await?;
-        let mut request = Request::new(Body::grpc(message, None));
+        let mut request = Request::new(());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
@@ -208,74 +213,102 @@ impl Endpoint {
         if let Some(left) = unindexed(&format!("{left}m")) {
             request.headers_mut().insert(HeaderName::from_static("grpc-timeout"), left);
         }
-        let broken = |_| Fault::unavailable();
-        sender.ready().await.map_err(broken)?;
-        let response = sender.send_request(request).await.map_err(broken)?;
-        let (parts, mut body) = response.into_parts();
+        let (response, mut stream) = sender.send_request(request, false).map_err(lost)?;
+        let mut pieces = sent(message);
+        while let Some(piece) = pieces.pop_front() {
+            stream.send_data(piece, pieces.is_empty()).map_err(lost)?;
+        }
+        let (parts, mut body) = response.await.map_err(lost)?.into_parts();
         if let Some(status) = parts.headers.get("grpc-status") {
             return Err(fault_of(status, &parts.headers));
         }
-        let (data, trailers) =
-            collect(&mut body, max_bytes, framed_length).await.map_err(|fault| match fault.kind {
-                Kind::Cancelled => Fault::unavailable(),
-                _ => Fault::new(Kind::Broken, "the model server's answer is too large"),
-            })?;
-        let trailers = trailers.unwrap_or_default();
+        let mut whole = Whole::default();
+        while let Some(data) = body.data().await {
+            let data = data.map_err(lost)?;
+            body.flow_control().release_capacity(data.len()).map_err(lost)?;
+            whole.push(data, framed_length);
+            if whole.len() > max_bytes {
+                return Err(Fault::new(Kind::Broken, "the model server's answer is too large"));
+            }
+        }
+        let trailers = body.trailers().await.map_err(lost)?.unwrap_or_default();
         match trailers.get("grpc-status") {
-            Some(status) if status == "0" => message_of(&data),
+            Some(status) if status == "0" => message_of(&whole.into_bytes()),
             Some(status) => Err(fault_of(status, &trailers)),
             None => Err(Fault::unavailable()),
         }
     }
 
-    async fn sender(&self, lane: Lane) -> Result<SendRequest<Body>> {
+    async fn sender(&self, lane: Lane) -> Result<SendRequest<Bytes>> {
         let connection = self.lane(lane);
-        if let Some(sender) = connection.open() {
+        if let Some(sender) = connection.open().await {
             return Ok(sender);
         }
         let _one = connection.connecting.lock().await;
-        if let Some(sender) = connection.open() {
+        if let Some(sender) = connection.open().await {
             return Ok(sender);
         }
-        let connected = tokio::time::timeout(Duration::from_secs_f64(CONNECT_SECONDS), connect(&self.address)).await;
+        let connected = timeout(Duration::from_secs_f64(CONNECT_SECONDS), connect(&self.address)).await;
         let sender = connected.ok().and_then(std::result::Result::ok).ok_or_else(Fault::unavailable)?;
         *connection.sender.borrow_mut() = Some(sender.clone());
         Ok(sender)
     }
 }
 
-/// Runs a call until it is answered, or for a while after nobody waits for its answer.
-async fn until_given_up(call: impl Future<Output = Result<Bytes>>, mut answer: oneshot::Sender<Result<Bytes>>) {
-    let given_up = async {
-        answer.closed().await;
-        tokio::time::sleep(LINGER).await;
-    };
-    let result = tokio::select! {
-        biased;
-        result = call => result,
-        () = given_up => return,
-    };
-    let _ = answer.send(result);
+fn lost(_: h2::Error) -> Fault {
+    Fault::unavailable()
 }
 
-impl Connection {
-    fn open(&self) -> Option<SendRequest<Body>> {
-        self.sender.borrow().as_ref().filter(|sender| !sender.is_closed()).cloned()
+/// A call that, given up before it is answered, goes on for a while by itself.
+struct Call(Option<Pin<Box<dyn Future<Output = Result<Bytes>>>>>);
+
+impl Call {
+    fn new(call: impl Future<Output = Result<Bytes>> + 'static) -> Self {
+        Call(Some(Box::pin(call)))
     }
 }
 
-async fn connect(address: &str) -> std::result::Result<SendRequest<Body>, Box<dyn std::error::Error>> {
+impl Future for Call {
+    type Output = Result<Bytes>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Bytes>> {
+        let Some(call) = &mut self.0 else { return Poll::Pending };
+        let result = ready!(call.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            spawn_local(timeout(LINGER, call));
+        }
+    }
+}
+
+impl Connection {
+    /// None where there is none, or one that has ended or takes no more calls.
+    async fn open(&self) -> Option<SendRequest<Bytes>> {
+        let sender = self.sender.borrow().clone()?;
+        sender.ready().await.ok()
+    }
+}
+
+async fn connect(address: &str) -> std::result::Result<SendRequest<Bytes>, Box<dyn std::error::Error>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (sender, connection) = http2::Builder::new(LocalExecutor)
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(WINDOW_BYTES)
+    let (sender, connection) = client::Builder::new()
+        .enable_push(false)
+        .initial_max_send_streams(FIRST_STREAMS)
+        .initial_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES * 4)
         .max_frame_size(FRAME_BYTES)
-        .max_send_buf_size(SEND_BYTES)
-        .handshake(TokioIo::new(stream))
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_send_buffer_size(SEND_BYTES)
+        .handshake(stream)
         .await?;
-    tokio::task::spawn_local(connection);
+    spawn_local(connection);
     Ok(sender)
 }
 
