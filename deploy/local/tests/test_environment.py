@@ -27,6 +27,17 @@ def test_the_callers_own_settings_do_not_leak_into_services(stack: Stack):
     assert "TIDEMILL_LEFTOVER" not in stack.environment("ingest")
 
 
+def test_the_registry_alone_takes_the_webhook_of_releases_from_its_caller(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+):
+    given = {"TIDEMILL_ROLLOUT_WEBHOOK": "http://127.0.0.1:9/", "TIDEMILL_ROLLOUT_WEBHOOK_SECRET": "of twelve letters"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    assert given.items() <= stack.environment("registry").items()
+    assert not given.keys() & stack.environment("gateway").keys()
+
+
 def test_settings_given_to_one_start_win_over_the_stacks(stack: Stack):
     part = stack.part("ingest", {"TIDEMILL_LOG_LEVEL": "error", "TIDEMILL_FAILPOINT": "x"})
 

@@ -10,6 +10,8 @@ from tidemill_local.part import Part, answers_ok
 
 SETTINGS = ROOT / "deploy/env"
 NOTIFIERS = ROOT / "deploy/notifiers.yaml"
+TAKEN = {"registry": ("TIDEMILL_ROLLOUT_WEBHOOK", "TIDEMILL_ROLLOUT_WEBHOOK_SECRET")}
+"""What a service is told of the caller's own settings."""
 
 
 def read_env(file: Path) -> dict[str, str]:
@@ -43,11 +45,13 @@ def addresses(home: Home, ports: Mapping[str, int], database_url: str, pipelines
 
 
 def service(name: str, home: Home, ports: Mapping[str, int], settings: Mapping[str, str]) -> Part:
-    """The service `name` as `python -m tidemill_<name>` with `settings` and its ports; no other TIDEMILL_ variable."""
+    """The service `name` as `python -m tidemill_<name>` with `settings` and its ports; of the caller's TIDEMILL_ variables
+    those of `TAKEN` alone."""
     own_ports = {"TIDEMILL_HTTP_PORT": str(ports[name])}
     if grpc := ports.get(f"{name}-grpc"):
         own_ports["TIDEMILL_GRPC_PORT"] = str(grpc)
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("TIDEMILL_")}
+    taken = TAKEN.get(name, ())
+    inherited = {key: value for key, value in os.environ.items() if key in taken or not key.startswith("TIDEMILL_")}
     return Part(
         name=name,
         command=(sys.executable, "-m", f"tidemill_{name}"),
