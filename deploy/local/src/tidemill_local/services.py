@@ -45,8 +45,8 @@ def addresses(home: Home, ports: Mapping[str, int], database_url: str, pipelines
 
 
 def service(name: str, home: Home, ports: Mapping[str, int], settings: Mapping[str, str]) -> Part:
-    """The service `name` as `python -m tidemill_<name>` with `settings` and its ports; of the caller's TIDEMILL_ variables
-    those of `TAKEN` alone."""
+    """The service `name` as `python -m tidemill_<name>` with `settings` and its ports; of the caller's own TIDEMILL_
+    variables those of `TAKEN` alone."""
     own_ports = {"TIDEMILL_HTTP_PORT": str(ports[name])}
     if grpc := ports.get(f"{name}-grpc"):
         own_ports["TIDEMILL_GRPC_PORT"] = str(grpc)
