@@ -19,7 +19,6 @@ use crate::fault::{Fault, Kind, Result};
 const JOINED_BYTES: usize = 16 << 10;
 /// Of HTTP/2, on either side: large tensors go in few frames.
 pub const FRAME_BYTES: u32 = 256 << 10;
-pub const SEND_BYTES: usize = 2 << 20;
 /// What a gRPC message may have beyond its tensors.
 pub const OVERHEAD_BYTES: usize = 1 << 20;
 
@@ -45,8 +44,8 @@ impl Body {
     }
 
     /// One gRPC message and its trailers.
-    pub fn grpc(message: Vec<Bytes>, trailers: Option<HeaderMap>) -> Self {
-        Body::Pieces { pieces: sent(message), trailers }
+    pub fn grpc(message: Vec<Bytes>, trailers: HeaderMap) -> Self {
+        Body::Pieces { pieces: sent(message), trailers: Some(trailers) }
     }
 }
 
@@ -127,13 +126,9 @@ impl HttpBody for Body {
     }
 }
 
-/// All of a body, with its trailers; TooLarge as soon as it is known to have more than `max_bytes`. `expected` says from
-/// its beginning how long it may be, 0 if that does not tell.
-pub async fn collect(
-    body: &mut Incoming,
-    max_bytes: usize,
-    expected: fn(&[u8]) -> usize,
-) -> Result<(Bytes, Option<HeaderMap>)> {
+/// All of a body; TooLarge as soon as it is known to have more than `max_bytes`. `expected` says from its beginning how
+/// long it may be, 0 if that does not tell.
+pub async fn collect(body: &mut Incoming, max_bytes: usize, expected: fn(&[u8]) -> usize) -> Result<Bytes> {
     let too_large = || Fault::new(Kind::TooLarge, format!("body of more than {max_bytes} bytes"));
     let declared = body.size_hint().lower();
     if declared > max_bytes as u64 {
@@ -141,17 +136,15 @@ pub async fn collect(
         return Err(Fault::new(Kind::TooLarge, cause));
     }
     let mut whole = Whole::default();
-    let mut trailers = None;
     while let Some(frame) = body.frame().await {
-        match frame.map_err(|error| broken(&error))?.into_data() {
-            Ok(data) => whole.push(data, |first| (declared as usize).max(expected(first))),
-            Err(frame) => trailers = frame.into_trailers().ok(),
+        if let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() {
+            whole.push(data, |first| (declared as usize).max(expected(first)));
         }
         if whole.len() > max_bytes {
             return Err(too_large());
         }
     }
-    Ok((whole.into_bytes(), trailers))
+    Ok(whole.into_bytes())
 }
 
 /// What has come of a body; the only piece of one is not copied.
@@ -191,10 +184,8 @@ pub async fn collect_until(
     max_bytes: usize,
     expected: fn(&[u8]) -> usize,
 ) -> Result<Bytes> {
-    match timeout_at(deadline.into(), collect(body, max_bytes, expected)).await {
-        Ok(collected) => collected.map(|(data, _)| data),
-        Err(_) => Err(Fault::new(Kind::DeadlineExceeded, "the body did not come in time")),
-    }
+    let late = |_| Fault::new(Kind::DeadlineExceeded, "the body did not come in time");
+    timeout_at(deadline.into(), collect(body, max_bytes, expected)).await.map_err(late)?
 }
 
 /// Reads the rest of a body and forgets it; TooLarge where it has more than `max_bytes`.

@@ -70,7 +70,7 @@ async fn other(gateway: &Gateway, path: &str, request: Request<Incoming>) -> Res
     if !path.strip_prefix(SERVICE).is_some_and(|method| OF_A_MODEL.contains(&method)) {
         return gateway.grpc(Request::from_parts(parts, Body::Proxied(body))).await;
     }
-    let (data, _) = collect(&mut body, OVERHEAD_BYTES, framed_length).await?;
+    let data = collect(&mut body, OVERHEAD_BYTES, framed_length).await?;
     let mut frames = Frames { buffer: BytesMut::new(), whole: Some(data.clone()) };
     let framed = frames.next().ok_or_else(|| Fault::invalid("the call has no whole message"))?;
     let message = framed.open(&parts.headers, OVERHEAD_BYTES).await?;
@@ -108,7 +108,7 @@ async fn unary(gateway: &Gateway, request: Request<Incoming>, trusted: bool) -> 
     observed.end(result.as_ref().err());
     match result {
         Ok(answer) => {
-            let mut response = Response::new(Body::grpc(message_of(&answer), Some(status(None))));
+            let mut response = Response::new(Body::grpc(message_of(&answer), status(None)));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             if let Some(id) = unindexed(&answer.prediction_id) {

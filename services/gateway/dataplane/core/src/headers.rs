@@ -15,6 +15,8 @@ pub const LOGGED: &str = "tidemill-logged";
 pub const STICKY: &str = "tidemill-sticky";
 pub const CALLER: &str = "tidemill-caller";
 pub const CACHE: &str = "tidemill-cache";
+/// Headers of one message together, of callers and of model servers.
+pub const MAX_HEADER_BYTES: u32 = 64 << 10;
 const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 /// A header's text; empty where it is absent or no text.

@@ -20,9 +20,9 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_local;
 use tokio::time::{timeout, timeout_at};
 
-use crate::body::{FRAME_BYTES, OVERHEAD_BYTES, SEND_BYTES, Whole, framed_length, sent};
+use crate::body::{FRAME_BYTES, OVERHEAD_BYTES, Whole, framed_length, sent};
 use crate::fault::{Fault, Kind, Result};
-use crate::headers::unindexed;
+use crate::headers::{MAX_HEADER_BYTES, unindexed};
 
 /// A server that is silent for so long is at fault, however long its caller would have waited.
 const LONG_SECONDS: f64 = 1.5;
@@ -32,7 +32,6 @@ const CONNECT_SECONDS: f64 = 1.0;
 /// (triton-inference-server/server issues 7368 and 8034). Shorter than the slack of the timeout.
 const LINGER: Duration = Duration::from_millis(100);
 const WINDOW_BYTES: u32 = 8 << 20;
-const MAX_HEADER_BYTES: u32 = 64 << 10;
 /// Calls that may be under way before the server has said how many it takes.
 const FIRST_STREAMS: usize = 100;
 const FAILURES_TO_OPEN: u32 = 5;
@@ -305,7 +304,6 @@ async fn connect(address: &str) -> std::result::Result<SendRequest<Bytes>, Box<d
         .initial_connection_window_size(WINDOW_BYTES * 4)
         .max_frame_size(FRAME_BYTES)
         .max_header_list_size(MAX_HEADER_BYTES)
-        .max_send_buffer_size(SEND_BYTES)
         .handshake(stream)
         .await?;
     spawn_local(connection);
